@@ -1,0 +1,313 @@
+"""What probes reach: the pool of transports, one HTTP session, and the `Reach` of each run.
+
+Nothing is opened before it is needed and everything is closed in one place. This module sets no deadline and blames
+nobody: a run only remembers the layer it deals with, for the frame that times it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from monitor.errors import LocalError
+from monitor.model import Category, Fact, Platform, Target, TransportSpec, Workstation
+from monitor.stream import Stream
+from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed, Credential, Mark, Transport, Tunnels
+
+_ACP: Final = re.compile(rb"\bACP\s+REG_SZ\s+([0-9]{1,5})\b")
+_ASK_WINDOWS: Final = ("reg", "query", r"HKLM\SYSTEM\CurrentControlSet\Control\Nls\CodePage", "/v", "ACP")
+_ASK_LINUX: Final = ("locale", "charmap")
+_UNICODE: Final = {"65000": "utf-7", "65001": "utf-8", "54936": "gb18030"}
+"""Code pages whose Python codec is not called after their number."""
+UNKNOWN_CODE_PAGE: Final = "ascii"
+"""What is used while the host's answer is not understood: bytes beyond it stay visible, none is guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """All that a transport is made from; another value is another transport."""
+
+    workstation: str
+    host: str
+    platform: Platform
+    spec: TransportSpec
+    credential: Credential | None
+
+
+class _Live:
+    """A transport in use, and what was learnt over it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.code_page: str | None = None
+        self.asking = asyncio.Lock()
+        self.users = 0
+        self.retired = False
+
+
+class Transports:
+    """The live transports, by workstation; makes the `Reach` of each run."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Mapping[str, AnyTransportKind],
+        credentials: Mapping[str, Credential],
+        clock: Callable[[], float] = time.time,
+        record: Path | None = None,
+    ) -> None:
+        self._kinds = kinds
+        self._credentials = dict(credentials)
+        self._clock = clock
+        self._record = record
+        self._live: dict[_Way, _Live] = {}
+        self._memories: dict[str, dict[str, dict[str, Fact]]] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def reach(self, target: Target) -> RunReach:
+        """Make what one run of `target` may touch."""
+        memory = self._memories.setdefault(target.workstation.id, {}).setdefault(target.name, {})
+        return RunReach(self, target, self._clock, memory)
+
+    async def retain(
+        self, workstations: Iterable[Workstation], credentials: Mapping[str, Credential] | None = None
+    ) -> None:
+        """Close every transport whose workstation is gone or is now reached another way, once its last run is over.
+
+        Args:
+            workstations: Those of the new config.
+            credentials: Those of the new config; None: unchanged.
+
+        """
+        if credentials is not None:
+            self._credentials = dict(credentials)
+        stay = tuple(workstations)
+        self._memories = {w.id: self._memories[w.id] for w in stay if w.id in self._memories}
+        kept = {self._way(workstation) for workstation in stay if workstation.transport is not None}
+        gone = [self._live.pop(way) for way in list(self._live) if way not in kept]
+        for live in gone:
+            live.retired = True
+        await asyncio.gather(*(live.transport.aclose() for live in gone if not live.users))
+
+    async def aclose(self) -> None:
+        """Close everything, whoever uses it."""
+        live, self._live = list(self._live.values()), {}
+        session, self._session = self._session, None
+        await asyncio.gather(*(each.transport.aclose() for each in live))
+        if session is not None:
+            await session.close()
+
+    async def run(
+        self,
+        workstation: Workstation,
+        argv: Sequence[str],
+        *,
+        mark: Mark,
+        layer: Category,
+        limit: int,
+    ) -> Completed:
+        """Run a command on `workstation`; see `monitor.transports.Transport.run`."""
+        live = self._of(workstation)
+        live.users += 1
+        try:
+            completed = await live.transport.run(argv, mark=mark, layer=layer, limit=limit)
+        finally:
+            live.users -= 1
+            if live.retired and not live.users:
+                await live.transport.aclose()
+        if self._record is not None:
+            redact = redactor(workstation, self._way(workstation).credential)
+            code_page = workstation.code_page or live.code_page
+            await asyncio.to_thread(keep, self._record, completed, redact, code_page)
+        return completed
+
+    async def open_stream(
+        self, workstation: Workstation, host: str, port: int, *, mark: Mark, layer: Category
+    ) -> Stream:
+        """Connect to a port as `workstation` sees it; closing its transport closes the stream too."""
+        transport = self._of(workstation).transport
+        if not isinstance(transport, Tunnels):
+            raise LocalError(f"{workstation.id}: its transport can't reach ports of the workstation; ssh and local can")
+        return await transport.open_stream(host, port, mark=mark, layer=layer)
+
+    async def code_page(self, workstation: Workstation, *, mark: Mark) -> str:
+        """Return the workstation's ANSI code page; an answer that is not understood is asked for again next time."""
+        if workstation.code_page is not None:
+            return workstation.code_page
+        live = self._of(workstation)
+        async with live.asking:
+            if live.code_page is None:
+                ask = _ASK_WINDOWS if workstation.platform is Platform.WINDOWS else _ASK_LINUX
+                answer = await self.run(workstation, ask, mark=mark, layer=Category.WORKSTATION, limit=OUTPUT_LIMIT)
+                live.code_page = parse_code_page(answer.stdout, workstation.platform)
+            return live.code_page or UNKNOWN_CODE_PAGE
+
+    def http(self) -> aiohttp.ClientSession:
+        """Return the one session; it keeps no connection and no cookie, and its only deadline is the run's."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            )
+        return self._session
+
+    def _of(self, workstation: Workstation) -> _Live:
+        way = self._way(workstation)
+        live = self._live.get(way)
+        if live is None:
+            kind = self._kinds[way.spec.kind]
+            live = self._live[way] = _Live(kind.open(workstation, way.spec.params, way.credential))
+        return live
+
+    def _way(self, workstation: Workstation) -> _Way:
+        spec = workstation.transport
+        if spec is None or spec.kind not in self._kinds:
+            raise LocalError(f"{workstation.id} has no transport to run a command over")
+        name = getattr(spec.params, "credential", None)
+        credential = None if name is None else self._credentials.get(name)
+        if name is not None and credential is None:
+            raise LocalError(f"{workstation.id}: there is no credential {name!r}")
+        return _Way(workstation.id, workstation.host, workstation.platform, spec, credential)
+
+
+class RunReach:
+    """What one run may touch; the production `monitor.checks.Reach`."""
+
+    def __init__(
+        self, transports: Transports, target: Target, clock: Callable[[], float], memory: MutableMapping[str, Fact]
+    ) -> None:
+        self.memory = memory
+        self.layer = target.path[0].category
+        """Where the run is now; a deadline that strikes is blamed on it."""
+        self._transports = transports
+        self._workstation = target.workstation
+        self._clock = clock
+
+    def mark(self, layer: Category) -> None:
+        """Remember the layer the run deals with from here on."""
+        self.layer = layer
+
+    async def run(
+        self, argv: Sequence[str], *, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
+    ) -> Completed:
+        """Run a command on the workstation over its transport."""
+        return await self._transports.run(self._workstation, argv, mark=self.mark, layer=layer, limit=limit)
+
+    async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
+        """Connect to a port as the workstation sees it."""
+        return await self._transports.open_stream(self._workstation, host, port, mark=self.mark, layer=layer)
+
+    async def code_page(self) -> str:
+        """Return the workstation's code page, asking it when nobody did yet."""
+        return await self._transports.code_page(self._workstation, mark=self.mark)
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """The session all runs share."""
+        return self._transports.http()
+
+    def now(self) -> float:
+        """Return the Unix time."""
+        return self._clock()
+
+
+def parse_code_page(answer: bytes, platform: Platform) -> str | None:
+    """Read a host's answer to the question for its code page; None: it names no code page known here."""
+    if platform is Platform.WINDOWS:
+        found = _ACP.search(answer)
+        number = "" if found is None else found[1].decode("ascii")
+        name = _UNICODE.get(number, f"cp{number}")
+    else:
+        name = answer.strip().decode("ascii", "replace")
+    try:
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+
+
+def redactor(workstation: Workstation, credential: Credential | None) -> Callable[[bytes], bytes]:
+    """Make what takes the host's name and all of a credential out of anything recorded, in whatever case."""
+    known = {"<workstation>": workstation.id, "<host>": workstation.host}
+    if credential is not None:
+        known["<user>"] = credential.user
+        known["<key-file>"] = "" if credential.key_file is None else str(credential.key_file)
+        for name, secret in (("<password>", credential.password), ("<passphrase>", credential.passphrase)):
+            known[name] = "" if secret is None else secret.get_secret_value()
+    encodings = ("utf-8", *filter(None, [workstation.code_page]))
+    words = {word.encode(encoding, "replace"): name for name, word in known.items() if word for encoding in encodings}
+    longest_first = sorted(words, key=len, reverse=True)
+    pattern = re.compile(b"|".join(map(re.escape, longest_first)), re.IGNORECASE)
+    names = {word.lower(): name.encode() for word, name in words.items()}
+    return lambda text: pattern.sub(lambda found: names[found[0].lower()], text)
+
+
+def keep(folder: Path, completed: Completed, redact: Callable[[bytes], bytes], code_page: str | None) -> Path:
+    """Write what a command left behind as a sample: ``NAME.txt`` with its bytes, ``NAME.txt.meta`` about it.
+
+    Returns:
+        Where the sample is; an older one of the same command is never overwritten.
+
+    Raises:
+        LocalError: The folder can't be written.
+
+    """
+    command = redact(" ".join(completed.argv).encode()).decode()
+    stdout, stderr = redact(completed.stdout), redact(completed.stderr).decode("ascii", "backslashreplace")
+    ends = "CRLF" if b"\r\n" in stdout else "LF" if b"\n" in stdout else "none"
+    meta = {
+        "tool": command.split()[0],
+        "command": command,
+        "provenance": "captured",
+        "encoding": "ascii" if stdout.isascii() else code_page or "unknown",
+        "line-endings": ends,
+        "exit-code": completed.exit_code,
+        "stderr": json.dumps(stderr),
+        "notes": "recorded and redacted by emuwatch; the expected parse is yet to be written",
+    }
+    about = "".join(f"{key}: {value}\n" for key, value in meta.items()) + "expected-json:\nnull\n"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = _fresh(folder, _slug(command))
+        _write(path, stdout)
+        _write(path.with_name(f"{path.name}.meta"), about.encode())
+    except OSError as exc:
+        raise LocalError(f"cannot record what {command!r} printed: {exc}") from exc
+    return path
+
+
+def _slug(command: str) -> str:
+    """Name a sample after its program, without the folders, and its arguments."""
+    program, _, arguments = command.partition(" ")
+    name = re.split(r"[/\\]", program)[-1].removesuffix(".exe")
+    words = f"{name} {arguments}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60] or "command"
+
+
+def _fresh(folder: Path, slug: str) -> Path:
+    """Create the first of ``slug.txt``, ``slug-2.txt``, ... that is not there yet."""
+    number = 1
+    while True:
+        path = folder / (f"{slug}.txt" if number == 1 else f"{slug}-{number}.txt")
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(data)

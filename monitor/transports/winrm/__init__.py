@@ -1,0 +1,296 @@
+"""Commands over WinRM: a few lines per workstation (a login, a connection and a cmd shell each), kept and reused.
+
+A run takes a line for itself, so a command that hangs holds up nobody else's; the dispatcher's lane for threads bounds
+how many run at once. When the deadline strikes, the line is cut, which ends the thread that blocks on it, and the
+shell is deleted in the background over a new connection; one that can't be deleted ends by its idle timeout. From the
+moment a command was sent, nothing is repeated. A refused login is remembered: the same credentials are sent again
+only after a while that doubles, because every try brings the account nearer to being locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from monitor.cmdline import command_line
+from monitor.durations import Duration, between
+from monitor.errors import LocalError, ProbeError
+from monitor.model import Category, Lane, Platform, Reason, Severity, Workstation
+from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
+from monitor.transports.winrm.line import OPERATION_TIMEOUT, Command, Line, StaleError
+from monitor.transports.winrm.wire import Wire
+
+ORPHANED: Final = 60.0
+"""Seconds beyond `Params.idle` after which a host ends a shell that nobody deleted."""
+CLEANING: Final = 3.0
+"""Seconds to delete a shell."""
+HOLD_OFF: Final = (120.0, 1800.0)
+"""Seconds the credentials are not sent again after the host refused them: at first, and at most."""
+LONGEST_LINE: Final = 8191
+"""Characters cmd.exe takes."""
+
+_PAGES: Final = {"utf-8": 65001, "gbk": 936, "gb2312": 936, "shift_jis": 932, "euc_kr": 949, "big5": 950}
+
+
+class Params(TransportParams):
+    """How the workstation's WinRM service is reached and trusted."""
+
+    https: bool = False
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """None: 5986 with HTTPS, else 5985."""
+    path: str = "/wsman"
+    auth: Literal["basic", "certificate", "ntlm", "kerberos", "negotiate", "credssp"] = "negotiate"
+    """``kerberos`` and ``credssp`` need the extras of the same name."""
+    verify: bool = True
+    """False talks to whoever answers, and hands a password of ``auth: basic`` to them."""
+    ca_file: Path | None = None
+    """The authority, or the host's own certificate, to trust instead of the system's authorities."""
+    server_name: str | None = None
+    """The name the certificate is for, where the host is an address."""
+    certificate: Path | None = None
+    """PEM file that logs in with ``auth: certificate``; its key is the credential's `key_file`."""
+    channel_binding: bool = True
+    """Bind the login to the TLS connection; a proxy that ends TLS in between makes that fail."""
+    idle: Annotated[Duration, between(1.0, 7000.0)] = 60.0
+    """Seconds an unused line and its shell are kept."""
+    recycle: int = Field(default=200, ge=1, le=1000)
+    """Commands after which a shell is replaced: hosts count every command of a shell against a quota."""
+    sessions: int = Field(default=4, ge=1, le=20)
+    """Commands that may run at once, each in a shell of its own; hosts allow 30 shells per account, old ones 5."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.auth in {"basic", "certificate"} and not self.https:
+            raise ValueError(f"auth: {self.auth} needs https: true; over HTTP it would show everything to everybody")
+        if (self.auth == "certificate") != (self.certificate is not None):
+            raise ValueError("auth: certificate and certificate: FILE belong together")
+        return self
+
+    @property
+    def endpoint(self) -> str:
+        """The scope of the NETWORK breaker."""
+        return f"winrm:{self.effective_port}"
+
+    @property
+    def effective_port(self) -> int:
+        """The port, given or usual."""
+        return self.port or (5986 if self.https else 5985)
+
+
+class WinRmTransport:
+    """One workstation's WinRM service."""
+
+    def __init__(
+        self,
+        workstation: Workstation,
+        params: Params,
+        credential: Credential | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        for library in ("pypsrp", "spnego", "urllib3"):
+            logging.getLogger(library).setLevel(logging.CRITICAL)  # they log what they then raise
+        self._workstation = workstation
+        self._params = params
+        self._credential = credential or Credential()
+        self._where = f"{workstation.id} {params.endpoint}"
+        self._places = asyncio.Semaphore(params.sessions)
+        self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
+        self._busy: set[Line] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()
+        self._refusals = _Refusals(self._where, clock)
+        self._closed = False
+
+    async def run(
+        self, argv: Sequence[str], *, mark: Mark, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
+    ) -> Completed:
+        """Run a command in a cmd shell (see `monitor.transports.Transport.run`)."""
+        text = command_line(Platform.WINDOWS, argv)
+        if len(text) > LONGEST_LINE:
+            raise LocalError(
+                f"{self._where}: {argv[0]}: a line of {len(text)} characters; cmd.exe takes {LONGEST_LINE}"
+            )
+        if self._places.locked():
+            mark(Category.WORKSTATION)
+        async with self._places:
+            while True:
+                command = Command(argv[0], text, mark, layer, limit)
+                with contextlib.suppress(StaleError):
+                    line = await self._run(command)
+                    break
+        end = line.wire.certificate_end
+        return Completed(
+            argv=tuple(argv),
+            exit_code=command.exit_code or 0,
+            stdout=b"".join(command.stdout),
+            stderr=b"".join(command.stderr),
+            facts={} if end is None else {"certificate_end_timestamp_seconds": end},
+        )
+
+    async def aclose(self) -> None:
+        """Cut what is under way, delete every shell, close every connection."""
+        self._closed = True
+        while self._idle:
+            self._retire(self._pop())
+        busy = [asyncio.ensure_future(line.free.wait()) for line in self._busy]
+        for line in self._busy:
+            line.cut()
+        if busy:
+            await asyncio.wait(busy, timeout=CLEANING)
+        if self._cleaning:
+            await asyncio.wait(self._cleaning, timeout=CLEANING + 1)
+
+    async def _run(self, command: Command) -> Line:
+        """Run a command on a kept line, or on a new one."""
+        if self._closed:
+            raise LocalError(f"{self._where}: the transport is closed")
+        self._refusals.check()
+        line = self._pop() if self._idle else self._line()
+        line.free.clear()
+        self._busy.add(line)
+        well = False
+        try:
+            await line.run(command)
+            well = not line.spoiled
+        except ProbeError as exc:
+            if self._closed:
+                raise LocalError(f"{self._where}: the transport is closed") from exc
+            raise
+        finally:
+            self._busy.discard(line)
+            line.free.set()
+            if line.refused:
+                self._refusals.refused()
+            elif well:
+                self._refusals.admitted()
+            if well and line.commands < self._params.recycle and not self._closed:
+                self._keep(line)
+            else:
+                self._retire(line, well=well)
+        return line
+
+    def _keep(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        self._idle.append((line, loop.call_later(self._params.idle, self._expire, line)))
+
+    def _pop(self) -> Line:
+        """Take the line used last; the others may expire."""
+        line, timer = self._idle.pop()
+        timer.cancel()
+        return line
+
+    def _expire(self, line: Line) -> None:
+        self._idle = [(kept, timer) for kept, timer in self._idle if kept is not line]
+        self._retire(line)
+
+    def _retire(self, line: Line, *, well: bool = True) -> None:
+        """Delete a line's shell in the background: over its own connection when all is well, else over a new one."""
+        task = asyncio.get_running_loop().create_task(self._clean(line, well=well))
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    async def _clean(self, line: Line, *, well: bool) -> None:
+        with contextlib.suppress(ProbeError, LocalError, TimeoutError):
+            async with asyncio.timeout(CLEANING):
+                if well:
+                    await line.end()
+                    return
+                shell_id, command_id = line.shell_id, line.running
+                line.wire.dispose()
+                if shell_id is not None and not self._refusals.holding:
+                    await self._end_elsewhere(shell_id, command_id)
+
+    async def _end_elsewhere(self, shell_id: str, command_id: str | None) -> None:
+        line = self._line()
+        try:
+            await line.end(shell_id, command_id)
+        finally:
+            if line.refused:
+                self._refusals.refused()
+
+    def _line(self) -> Line:
+        return Line(self._where, self._wire, idle=self._params.idle + ORPHANED, code_page=_page(self._workstation))
+
+    def _wire(self, answered: Callable[[], None]) -> Wire:
+        params, credential = self._params, self._credential
+        password, phrase = credential.password, credential.passphrase
+        return Wire(
+            self._workstation.host,
+            server_name=params.server_name,
+            answered=answered,
+            port=params.effective_port,
+            ssl=params.https,
+            path=params.path.lstrip("/"),
+            auth=params.auth,
+            username=credential.user or None,
+            password=password.get_secret_value() if password is not None else None,
+            cert_validation=str(params.ca_file.expanduser()) if params.verify and params.ca_file else params.verify,
+            read_timeout=3 * OPERATION_TIMEOUT,
+            certificate_pem=str(params.certificate.expanduser()) if params.certificate else None,
+            certificate_key_pem=str((credential.key_file or params.certificate).expanduser())
+            if params.certificate
+            else None,
+            certificate_key_password=phrase.get_secret_value() if phrase is not None else None,
+            negotiate_send_cbt=params.channel_binding,
+        )
+
+
+class _Refusals:
+    """Remembers that the host refused the login, and for how long nobody should try again."""
+
+    def __init__(self, where: str, clock: Callable[[], float]) -> None:
+        self._where = where
+        self._clock = clock
+        self._times = 0
+        self._until = 0.0
+
+    @property
+    def holding(self) -> bool:
+        """Whether nobody should try now."""
+        return self._times > 0 and self._clock() < self._until
+
+    def check(self) -> None:
+        """Refuse in the host's place, while it is too early to try again."""
+        if self.holding:
+            left = self._until - self._clock()
+            raise ProbeError(
+                f"{self._where}: login refused (HTTP 401); not tried for another {left:.0f} s: accounts lock",
+                category=Category.WORKSTATION,
+                severity=Severity.CRITICAL,
+                reason=Reason.AUTH,
+                recoverable=False,
+            )
+
+    def refused(self) -> None:
+        """Know that the host refused."""
+        first, longest = HOLD_OFF
+        self._until = self._clock() + min(longest, first * 2**self._times)
+        self._times += 1
+
+    def admitted(self) -> None:
+        """Know that the host let us in."""
+        self._times = 0
+
+
+def _page(workstation: Workstation) -> int | None:
+    """The number of the workstation's ANSI code page, for its shells to print in; None: unknown, the host's own."""
+    name = workstation.code_page or ""
+    number = re.fullmatch(r"cp(\d{3,5})", name)
+    return int(number[1]) if number else _PAGES.get(name)
+
+
+def _open(workstation: Workstation, params: Params, credential: Credential | None) -> WinRmTransport:
+    return WinRmTransport(workstation, params, credential)
+
+
+TRANSPORT = TransportKind(
+    name="winrm", params=Params, open=_open, endpoint=lambda params: params.endpoint, lane=Lane.THREAD
+)

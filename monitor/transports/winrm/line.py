@@ -1,0 +1,271 @@
+"""One login and one shell, used by one run at a time: the steps block in a thread, and cutting the line ends them.
+
+The event loop makes the TCP connection, so a host that is silent holds no thread. A run takes one thread for as long
+as it lasts, and none is kept between runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from pypsrp.shell import CommandState, SignalCode, WinRS
+from pypsrp.wsman import NAMESPACES, SelectorSet
+
+from monitor.errors import LocalError, ProbeError
+from monitor.model import Category, Reason
+from monitor.transports import Mark
+from monitor.transports.winrm.dial import dial, hang_up
+from monitor.transports.winrm.errors import explain
+from monitor.transports.winrm.faults import NO_SHELL, OF_THE_COMMAND, TIMED_OUT, FaultError, RefusedError, StatusError
+from monitor.transports.winrm.wire import SpentError, Wire, client
+
+ENDING: Final = 1.0
+"""Seconds to wait for a call that was cut to be over; only a Kerberos library at work takes longer."""
+OPERATION_TIMEOUT: Final = 10
+"""Seconds after which the service answers a Receive although nothing was printed."""
+
+T = TypeVar("T")
+
+
+class StaleError(Exception):
+    """A kept connection or shell can't be used, and no command was sent to it."""
+
+
+@dataclass(slots=True)
+class Command:
+    """One command: what it is, whom to tell how far it got, and what it left behind."""
+
+    program: str
+    text: str
+    mark: Mark
+    layer: Category
+    limit: int
+    id: str | None = None
+    """What the service calls it, once it was started."""
+    exit_code: int | None = None
+    stdout: list[bytes] = field(default_factory=list)
+    stderr: list[bytes] = field(default_factory=list)
+
+
+class Line:
+    """A connection to one workstation's WinRM service, logged in, and the shell that is open on it."""
+
+    def __init__(self, where: str, make: Callable[[Callable[[], None]], Wire], *, idle: float, code_page: int | None):
+        self.wire = make(self._heard)
+        self.commands = 0
+        """How many were run in its shell."""
+        self.refused = False
+        """The host refused the login: nobody may try again on this line's behalf."""
+        self.spoiled = False
+        """Nobody is to use it any more."""
+        self.running: str | None = None
+        """The command that was started and has not been signalled since."""
+        self.free = asyncio.Event()
+        """Set when its run is over."""
+        self._where = where
+        self._wsman = client(self.wire, operation_timeout=OPERATION_TIMEOUT)
+        self._shell = WinRS(self._wsman, idle_time_out=int(idle), codepage=code_page)
+        self._answered = False
+        self._mark: Mark | None = None
+        self._loop = asyncio.get_running_loop()
+        self._thread: ThreadPoolExecutor | None = None
+        self._dial: asyncio.Future[socket.socket] | None = None
+
+    @property
+    def shell_id(self) -> str | None:
+        """The open shell's name."""
+        return self._shell.id if self._shell.opened else None
+
+    def cut(self) -> None:
+        """End whatever the line is at."""
+        self.wire.cut()
+        if self._dial is not None:
+            self._dial.cancel()
+
+    async def run(self, command: Command) -> None:
+        """Run a command to its end.
+
+        Raises:
+            StaleError: The line was kept and can't be used any more; the command was not sent.
+            ProbeError: It failed at some layer.
+            LocalError: We could not even try.
+
+        """
+        kept = self.shell_id is not None
+        with self._at_work(command.mark):
+            try:
+                await self._ready()
+                await self._start(command)
+                await self._collect(command)
+                await self._finish(command)
+            except FaultError as exc:
+                if kept and command.id is None and exc.number == NO_SHELL:
+                    self._shell.opened = False  # there is nothing to delete
+                    raise StaleError from exc
+                error = explain(exc, self._where, answered=True)
+                if isinstance(error, ProbeError) and exc.number in OF_THE_COMMAND:
+                    error.category = command.layer
+                raise error from exc
+            except SpentError as exc:
+                if kept and not self._answered:
+                    raise StaleError from exc
+                words = f"{self._where}: the server closes the connection before the login is over, or in mid-command"
+                raise ProbeError(words, category=Category.WORKSTATION, reason=Reason.SHELL_LOST) from exc
+
+    async def end(self, shell_id: str | None = None, command_id: str | None = None) -> None:
+        """Delete the shell, this line's own or one that another line left behind, and close the connection."""
+        with self._at_work(None):
+            try:
+                if shell_id is not None:
+                    await self._connect()
+                    self._adopt(shell_id)
+                if self.shell_id is not None:
+                    with contextlib.suppress(FaultError, SpentError):  # the shell, or the way to it, is gone already
+                        await self._do(self._delete, command_id)
+            finally:
+                self.wire.dispose()
+
+    @contextlib.contextmanager
+    def _at_work(self, mark: Mark | None) -> Iterator[None]:
+        self._answered, self._mark = False, mark
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self._where)
+        if mark is not None:
+            mark(Category.NETWORK)
+        try:
+            yield
+        finally:
+            self._mark = None
+            self._thread.shutdown(wait=False)
+
+    async def _ready(self) -> None:
+        """Connect, log in and open the shell, as far as that is not done."""
+        if not self.wire.standing:
+            await self._connect()
+        if self.shell_id is None:
+            await self._do(self._open)
+
+    async def _connect(self) -> None:
+        if self.wire.ssl:
+            await self._do(_readable, self.wire)
+        self._dial = asyncio.ensure_future(dial(self.wire.server, self.wire.port))
+        try:
+            await asyncio.wait({self._dial})
+        except asyncio.CancelledError:
+            self._dial.cancel()
+            self._dial.add_done_callback(hang_up)
+            raise
+        if self._dial.cancelled():
+            raise LocalError(f"{self._where}: the transport is closed")
+        try:
+            self.wire.plug(self._dial.result())
+        except (OSError, UnicodeError) as exc:
+            raise explain(exc, self._where, answered=False) from exc
+
+    async def _start(self, command: Command) -> None:
+        self.commands += 1
+        command.id = self.running = await self._do(self._command, command.text)
+        command.mark(command.layer)
+
+    async def _collect(self, command: Command) -> None:
+        """Receive what the command prints until it is done."""
+        room, done = command.limit, False
+        while not done:
+            done, command.exit_code, stdout, stderr = await self._do(self._receive, command.id)
+            room -= len(stdout) + len(stderr)
+            if room < 0:
+                words = f"{self._where}: {command.program} printed more than {command.limit} bytes"
+                raise ProbeError(words, category=command.layer, reason=Reason.OUTPUT_TOO_LARGE)
+            command.stdout.append(stdout)
+            command.stderr.append(stderr)
+
+    async def _finish(self, command: Command) -> None:
+        """Let the service forget the command; its answer is known, so that this fails only spoils the line."""
+        try:
+            await self._do(self._signal, command.id)
+        except (FaultError, SpentError, ProbeError):
+            self.spoiled = True
+
+    async def _do(self, step: Callable[..., T], *args: object) -> T:
+        """Do a blocking step in the run's thread; when nobody waits for it any more, cut the line, so that it ends."""
+        future = self._loop.run_in_executor(self._thread, step, *args)
+        future.add_done_callback(lambda over: over.cancelled() or over.exception())
+        try:
+            await asyncio.wait({future})
+        finally:
+            if not future.done():
+                self.cut()
+                await asyncio.wait({future}, timeout=ENDING)
+        try:
+            return future.result()
+        except RefusedError as exc:
+            self.refused = True
+            raise explain(exc, self._where, answered=True) from exc
+        except (FaultError, SpentError, LocalError):
+            raise
+        except Exception as exc:  # classified by type, right here
+            raise explain(exc, self._where, answered=self._answered) from exc
+
+    def _heard(self) -> None:
+        """Know, in the thread, that HTTP answered; tell the run, on the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+            self._loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        if self._mark is not None and not self._answered:
+            self._answered = True
+            self._mark(Category.WORKSTATION)
+
+    def _open(self) -> None:
+        self._shell.open()
+
+    def _adopt(self, shell_id: str) -> None:
+        """Use a shell that another line opened."""
+        selectors = SelectorSet()
+        selectors.add_option("ShellId", shell_id)
+        self._shell.id, self._shell.opened = shell_id, True
+        self._shell._selector_set = selectors  # noqa: SLF001 - pypsrp takes an open shell in no other way
+
+    def _command(self, text: str) -> str:
+        answer = self._shell.command(text, None)
+        command_id = answer.findtext("rsp:CommandResponse/rsp:CommandId", namespaces=NAMESPACES)
+        if command_id is None:
+            raise LookupError("the answer to Command names no command")
+        return command_id
+
+    def _receive(self, command_id: str) -> tuple[bool, int | None, bytes, bytes]:
+        try:
+            state, code, streams = self._shell.receive("stdout stderr", command_id)
+        except FaultError as exc:
+            if exc.number != TIMED_OUT:
+                raise
+            return False, None, b"", b""
+        return state == CommandState.DONE, code, streams["stdout"], streams["stderr"]
+
+    def _signal(self, command_id: str) -> None:
+        self._shell.signal(SignalCode.TERMINATE, command_id)
+        self.running = None
+
+    def _delete(self, command_id: str | None) -> None:
+        if command_id is not None:
+            with contextlib.suppress(FaultError, StatusError):  # it ended meanwhile, or never began
+                self._shell.signal(SignalCode.TERMINATE, command_id)
+        self._shell.close()
+
+
+def _readable(wire: Wire) -> None:
+    """See that the files TLS needs are there and hold what they should: when they don't, no host is to blame."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if isinstance(wire.trusted, str):
+            context.load_verify_locations(wire.trusted)
+        if wire.certificate_pem is not None:
+            context.load_cert_chain(wire.certificate_pem, wire.certificate_key_pem, wire.certificate_key_password)
+    except OSError as exc:  # an ssl.SSLError is one: no PEM in it
+        raise LocalError(f"a certificate or key can't be read: {type(exc).__name__}") from exc

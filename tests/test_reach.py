@@ -1,0 +1,236 @@
+"""The pool of transports: one per way, closed when its way is gone; what a run remembers; what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from monitor.errors import LocalError
+from monitor.model import Category, Key, Platform, Target, TransportSpec, Workstation
+from monitor.reach import Transports, keep, parse_code_page, redactor
+from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
+
+
+class Wired(TransportParams):
+    port: int = 1
+
+
+class FakeTransport:
+    """Answers what it is told to, once it is let."""
+
+    def __init__(self, workstation: Workstation, credential: Credential | None) -> None:
+        self.workstation = workstation
+        self.credential = credential
+        self.go = asyncio.Event()
+        self.go.set()
+        self.answer = b"out"
+        self.runs = 0
+        self.closed = 0
+
+    async def run(
+        self, argv: Sequence[str], *, mark: Mark, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
+    ) -> Completed:
+        self.runs += 1
+        mark(Category.WORKSTATION)
+        await self.go.wait()
+        mark(layer)
+        return Completed(argv=tuple(argv), exit_code=0, stdout=self.answer, stderr=b"")
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class Pool:
+    """Transports over fakes, which it remembers."""
+
+    def __init__(self, credentials: Mapping[str, Credential] | None = None, record: Path | None = None) -> None:
+        self.made: list[FakeTransport] = []
+        kind = TransportKind(
+            name="wired", params=Wired, open=self._open, endpoint=lambda params: f"wired:{params.port}"
+        )
+        self.transports = Transports(
+            kinds={"wired": kind}, credentials=credentials or {}, clock=lambda: 7.0, record=record
+        )
+
+    def _open(self, workstation: Workstation, params: Wired, credential: Credential | None) -> FakeTransport:
+        self.made.append(FakeTransport(workstation, credential))
+        return self.made[-1]
+
+
+def a_workstation(
+    identity: str = "ws-01", params: Wired | None = None, *, host: str = "10.0.0.1", site: str = ""
+) -> Workstation:
+    spec = TransportSpec("wired", params or Wired())
+    return Workstation(id=identity, host=host, site=site, transport=spec)
+
+
+def a_target(workstation: Workstation) -> Target:
+    path = (Key(Category.NETWORK, workstation.id, "wired:1"), Key(Category.WORKSTATION, workstation.id, "wired"))
+    return Target(workstation=workstation, name="x", kind="x", params=None, path=path, interval=30, timeout=5)
+
+
+async def test_runs__of_one_workstation__share_one_transport_also_after_a_reload() -> None:
+    pool = Pool()
+    for workstation in (a_workstation(), a_workstation(site="garage"), a_workstation("ws-02")):
+        await pool.transports.reach(a_target(workstation)).run(["x"])
+    assert [made.workstation.id for made in pool.made] == ["ws-01", "ws-02"]
+
+
+async def test_run__on_its_way__remembers_the_layer_it_deals_with() -> None:
+    pool = Pool()
+    reach = pool.transports.reach(a_target(a_workstation()))
+    assert (reach.layer, reach.now()) == (Category.NETWORK, 7.0)
+    await reach.run(["x"], layer=Category.EXTERNAL)
+    assert reach.layer is Category.EXTERNAL
+
+
+async def test_retain__of_some__closes_the_others() -> None:
+    pool = Pool()
+    workstations = [a_workstation("ws-01"), a_workstation("ws-02"), a_workstation("ws-03", host="10.0.0.3")]
+    for workstation in workstations:
+        await pool.transports.reach(a_target(workstation)).run(["x"])
+    await pool.transports.retain([a_workstation("ws-01"), a_workstation("ws-03", host="10.0.0.4")])
+    assert [made.closed for made in pool.made] == [0, 1, 1]
+
+
+async def test_retain__with_another_password__closes_what_logged_in_with_the_old_one() -> None:
+    old, new = (Credential(user="farm", password=SecretStr(word)) for word in ("old", "new"))
+    pool = Pool({"farm": old})
+    workstation = a_workstation(params=Wired(credential="farm"))
+    await pool.transports.reach(a_target(workstation)).run(["x"])
+    await pool.transports.retain([workstation], {"farm": new})
+    await pool.transports.reach(a_target(workstation)).run(["x"])
+    assert [(made.credential, made.closed) for made in pool.made] == [(old, 1), (new, 0)]
+
+
+async def test_retain__while_a_run_is_under_way__closes_after_it() -> None:
+    pool = Pool()
+    reach = pool.transports.reach(a_target(a_workstation()))
+    await reach.run(["x"])
+    pool.made[0].go.clear()
+    run = asyncio.create_task(reach.run(["x"]))
+    await asyncio.sleep(0)
+    await pool.transports.retain([])
+    assert pool.made[0].closed == 0
+    pool.made[0].go.set()
+    await run
+    assert pool.made[0].closed == 1
+
+
+async def test_code_page__wanted_by_many_at_once__is_asked_once() -> None:
+    pool = Pool()
+    reach = pool.transports.reach(a_target(a_workstation()))
+    await reach.run(["x"])
+    pool.made[0].answer = b"\r\n    ACP    REG_SZ    1251\r\n"
+    pool.made[0].go.clear()
+    asked = [asyncio.create_task(reach.code_page()) for _ in range(5)]
+    await asyncio.sleep(0)
+    pool.made[0].go.set()
+    pages = await asyncio.gather(*asked)
+    assert (set(pages), pool.made[0].runs) == ({"cp1251"}, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "platform", "page"),
+    [
+        (b"HKEY\r\n    ACP    REG_SZ    936\r\n", Platform.WINDOWS, "gbk"),
+        (b"    ACP    REG_SZ    65001\r\n", Platform.WINDOWS, "utf-8"),
+        (b"    ACP    REG_SZ    949\r\n", Platform.WINDOWS, "cp949"),
+        (b"    ACP    REG_SZ    1258", Platform.WINDOWS, "cp1258"),
+        (b"    ACP    REG_SZ    31337", Platform.WINDOWS, None),
+        (b"    OEMCP    REG_SZ    437", Platform.WINDOWS, None),
+        (b"ERROR", Platform.WINDOWS, None),
+        (b"", Platform.WINDOWS, None),
+        (b"UTF-8\n", Platform.LINUX, "utf-8"),
+        (b"ANSI_X3.4-1968\n", Platform.LINUX, "ascii"),
+        (b"\xff\0", Platform.LINUX, None),
+        (b"", Platform.LINUX, None),
+    ],
+)
+def test_code_page__answered__is_a_codec_or_nothing(answer: bytes, platform: Platform, page: str | None) -> None:
+    assert parse_code_page(answer, platform) == page
+
+
+async def test_workstation__without_a_transport_or_its_credential__is_our_own_trouble() -> None:
+    pool = Pool()
+    with pytest.raises(LocalError, match="ws-01 has no transport"):
+        await pool.transports.reach(a_target(Workstation(id="ws-01", host="h"))).run(["x"])
+    with pytest.raises(LocalError, match="no credential 'gone'"):
+        await pool.transports.reach(a_target(a_workstation(params=Wired(credential="gone")))).run(["x"])
+
+
+async def test_session__of_all_runs__keeps_no_cookie_and_no_connection_and_is_closed() -> None:
+    peers: list[object] = []
+    cookies: list[dict[str, str]] = []
+
+    async def greet(request: web.Request) -> web.Response:
+        peers.append(request.transport and request.transport.get_extra_info("peername"))
+        cookies.append(dict(request.cookies))
+        response = web.Response()
+        response.set_cookie("a", "b")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", greet)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    pool = Pool()
+    session: aiohttp.ClientSession = pool.transports.reach(a_target(a_workstation())).http
+    for _ in range(2):
+        async with session.get(f"http://127.0.0.1:{port}/"):
+            pass
+    await pool.transports.aclose()
+    await runner.cleanup()
+    assert (len(set(peers)), cookies, session.closed) == (2, [{}, {}], True)
+
+
+SECRET = Credential(
+    user="Operator", password=SecretStr("hunter2"), key_file=Path("/home/x/id"), passphrase=SecretStr("open sesame")
+)
+
+
+async def test_record__of_a_run__is_a_redacted_sample_only_its_owner_may_read(tmp_path: Path) -> None:
+    folder = tmp_path / "samples"
+    pool = Pool({"farm": SECRET}, record=folder)
+    reach = pool.transports.reach(a_target(a_workstation("pc-7", Wired(credential="farm"), host="10.1.2.3")))
+    await reach.run(["true"])
+    pool.made[0].answer = b"0,pc-7 of operator,0,0,0,-1,-1\r\n10.1.2.3 hunter2 open sesame /home/x/id \xff"
+    await reach.run([r"C:\Users\OPERATOR\ldconsole.exe", "list2"])
+    sample, meta = folder / "ldconsole-list2.txt", folder / "ldconsole-list2.txt.meta"
+    assert sample.read_bytes() == (
+        b"0,<workstation> of <user>,0,0,0,-1,-1\r\n<host> <password> <passphrase> <key-file> \xff"
+    )
+    about = dict(line.split(": ", 1) for line in meta.read_text().splitlines() if ": " in line)
+    assert about["command"] == r"C:\Users\<user>\ldconsole.exe list2"
+    assert (about["exit-code"], about["encoding"], about["line-endings"], about["provenance"]) == (
+        "0",
+        "unknown",
+        "CRLF",
+        "captured",
+    )
+    assert "expected-json:" in meta.read_text()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_record__of_the_same_command__is_never_overwritten(tmp_path: Path) -> None:
+    completed = Completed(argv=("ldconsole", "list2"), exit_code=0, stdout=b"x", stderr=b"")
+    redact = redactor(a_workstation(), None)
+    names = [keep(tmp_path, completed, redact, None).name for _ in range(3)]
+    assert names == ["ldconsole-list2.txt", "ldconsole-list2-2.txt", "ldconsole-list2-3.txt"]
+
+
+def test_record__into_a_folder_that_can_not_be__is_our_own_trouble(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    completed = Completed(argv=("x",), exit_code=0, stdout=b"", stderr=b"")
+    with pytest.raises(LocalError, match="cannot record"):
+        keep(tmp_path / "file", completed, redactor(a_workstation(), None), None)

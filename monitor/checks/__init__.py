@@ -1,0 +1,142 @@
+"""The contract of a check: ask one question of one target. One file per check, found by `discover`.
+
+A check module holds one constant, `CHECK`, and one coroutine function, `probe`. A probe returns an `Observation`
+(something answered, whatever it said) or raises `ProbeError` (nobody answered properly) or `LocalError` (we could not
+ask). It sets no deadline, takes no time, touches no breaker and writes no log: the frame around it does (`dispatch`,
+`runner`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+
+from monitor.model import Category, Fact, Key, Lane, Observation, Target, Workstation
+from monitor.stream import Stream
+from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed
+
+
+class CheckParams(BaseModel):
+    """Base of every check's parameters: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reach(Protocol):
+    """What a probe may touch, made anew for each run."""
+
+    def mark(self, layer: Category) -> None:
+        """Say which layer the probe deals with from here on; a deadline that strikes is blamed on it.
+
+        A run starts at the outermost layer of its path; transports mark their own steps.
+        """
+
+    async def run(
+        self, argv: Sequence[str], *, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
+    ) -> Completed:
+        """Run a command on the target's workstation through its transport (see `monitor.transports.Transport.run`)."""
+
+    async def code_page(self) -> str:
+        """Return the Python codec name of the workstation's ANSI code page: from config, else asked once and kept."""
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """A session that keeps no connection, follows nothing and keeps no cookies on its own."""
+
+    async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
+        """Connect to a port as the target's workstation sees it, through its transport (see `Tunnels.open_stream`)."""
+
+    @property
+    def memory(self) -> MutableMapping[str, Fact]:
+        """What earlier runs of the same target left for later ones; empty at first, and again after a restart."""
+
+    def now(self) -> float:
+        """Return the Unix time."""
+
+
+P = TypeVar("P", bound=CheckParams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Generic[P]):
+    """The whole of a check module, as a constant: ``CHECK = Check(name="tcp", ...)``."""
+
+    name: str
+    category: Category
+    """The layer it asks about: the last one of its path."""
+    params: type[P]
+    probe: Callable[[Target, P, Reach], Coroutine[Any, Any, Observation]]
+    scope: Callable[[P], str] | None = None
+    """The scope of its own layer (``tcp:3389``); None: the check asks about the transport itself."""
+    transport: bool | str | Callable[[P], bool] = False
+    """Whether it needs the workstation's transport; a name: only that one will do; a function: by its parameters."""
+    between: Callable[[P], Sequence[tuple[Category, str]]] | None = None
+    """Category and scope of layers it passes after the transport and before its own, outermost first."""
+    each: bool = False
+    """Whether it asks about one emulator: configured once, it runs for every emulator the workstation lists."""
+    lane: Lane = Lane.SOCKET
+    """Where it waits for its place when it uses no transport; otherwise the transport's lane counts."""
+
+
+AnyCheck = Check[Any]
+
+
+def needs(check: AnyCheck, params: CheckParams) -> bool | str:
+    """Tell whether a check needs the workstation's transport, and which one when only one will do."""
+    return check.transport(params) if callable(check.transport) else check.transport
+
+
+def path_of(
+    check: AnyCheck, params: CheckParams, workstation: Workstation, kind: AnyTransportKind | None
+) -> tuple[Key, ...]:
+    """Lay the path of breakers a check passes, outermost first: endpoint, transport, layers between, own layer.
+
+    Args:
+        check: The check.
+        params: Its validated parameters.
+        workstation: Where it asks.
+        kind: The workstation's transport; needed when the check needs one.
+
+    """
+    keys: list[Key] = []
+    if needs(check, params) and kind is not None and workstation.transport is not None:
+        endpoint = kind.endpoint(workstation.transport.params)
+        if endpoint is not None:
+            keys.append(Key(Category.NETWORK, workstation.id, endpoint))
+        keys.append(Key(Category.WORKSTATION, workstation.id, kind.name))
+    if check.between is not None:
+        keys += (Key(category, workstation.id, scope) for category, scope in check.between(params))
+    if check.scope is not None:
+        keys.append(Key(check.category, workstation.id, check.scope(params)))
+    return tuple(keys)
+
+
+def travelled(check: AnyCheck, path: tuple[Key, ...]) -> int:
+    """Count the leading keys the check merely travels through: all but its own; none when it asks about the way."""
+    return len(path) - 1 if check.scope is not None else 0
+
+
+@functools.cache
+def discover() -> Mapping[str, AnyCheck]:
+    """Import every module of this package and collect the `CHECK` constants by name.
+
+    Raises:
+        TypeError: A module's constant is missing, of another type or of another name than its module.
+
+    """
+    checks: dict[str, AnyCheck] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        check = getattr(module, "CHECK", None)
+        if not isinstance(check, Check) or check.name != info.name:
+            message = f"{module.__name__}: CHECK must be a Check named {info.name!r}, is {check!r}"
+            raise TypeError(message)
+        checks[check.name] = check
+    return checks

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.breaker.machine import Policy, State
+from monitor.breaker.registry import Breakers
+from monitor.checks import Check
+from monitor.dispatch import Dispatcher
+from monitor.errors import LocalError, ProbeError
+from monitor.model import Category, Key, Lane, Observation, Outcome, Reason, Severity, Target, Verdict
+from monitor.runner import Runner
+from tests.fakes import FakeClock, NoParams, a_console, a_target
+
+Probe = Callable[[Any], Awaitable[Observation]]
+
+
+class FakeReach:
+    """A reach that only remembers its layer."""
+
+    def __init__(self, target: Target) -> None:
+        self.layer = target.path[0].category
+
+    def mark(self, layer: Category) -> None:
+        self.layer = layer
+
+
+class Bench:
+    """A runner over real breakers, with one check whose behaviour each test gives."""
+
+    def __init__(self, behave: Probe, **options: Any) -> None:
+        self.clock = FakeClock()
+        self.breakers = Breakers(clock=self.clock, policies={c: Policy(failures=3) for c in Category})
+
+        async def probe(target: Target, params: NoParams, reach: Any) -> Observation:
+            return await behave(reach)
+
+        checks = {
+            name: Check(name=name, category=Category.NETWORK, params=NoParams, probe=probe, scope=lambda _: "x")
+            for name in ("tcp", "ldplayer", "ssh")
+        }
+        reach: Any = FakeReach
+        places = dict.fromkeys(Lane, 4)
+        dispatcher = Dispatcher(checks=checks, reach=reach, places=places)
+        self.runner = Runner(breakers=self.breakers, dispatcher=dispatcher, wall=lambda: 5.0, **options)
+
+    def state(self, key: Key) -> State:
+        return self.breakers.get(key).snapshot().state
+
+    def failures(self, key: Key) -> int:
+        return sum(self.breakers.get(key).snapshot().failures.values())
+
+
+def error(category: Category, reason: Reason = Reason.REFUSED) -> ProbeError:
+    return ProbeError("refused", category=category, reason=reason)
+
+
+def raising(exc: BaseException) -> Probe:
+    async def behave(_: Any) -> Observation:
+        raise exc
+
+    return behave
+
+
+async def answering(_: Any) -> Observation:
+    return Observation(verdict=Verdict.DOWN, reason=Reason.UNEXPECTED, message="HTTP 500")
+
+
+async def hanging(_: Any) -> Observation:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_run__an_answer_whatever_it_says__is_a_success() -> None:
+    bench = Bench(answering)
+    result = await bench.runner.run(target := a_target())
+    assert (result.outcome, result.at) == (Outcome.SUCCESS, 5.0)
+    assert result.observation is not None
+    assert result.observation.verdict is Verdict.DOWN
+    assert bench.failures(target.path[0]) == 0
+
+
+@pytest.mark.parametrize("layer", range(3))
+async def test_run__error__counts_once_at_the_layer_it_names(layer: int) -> None:
+    target = a_console()
+    bench = Bench(raising(error(target.path[layer].category)))
+    result = await bench.runner.run(target)
+    assert result.outcome is Outcome.FAILURE
+    assert [bench.failures(key) for key in target.path] == [int(at == layer) for at in range(3)]
+
+
+async def test_run__third_failure__trips_and_says_so() -> None:
+    bench = Bench(raising(error(Category.NETWORK)))
+    target = a_target()
+    tripped = [(await bench.runner.run(target)).tripped for _ in range(3)]
+    assert tripped == [None, None, target.path[0]]
+    assert bench.state(target.path[0]) is State.OPEN
+
+
+async def test_run__open_breaker_on_the_path__sends_nothing_and_names_it() -> None:
+    asked: list[int] = []
+
+    async def behave(_: Any) -> Observation:
+        asked.append(1)
+        raise error(Category.WORKSTATION)
+
+    bench = Bench(behave)
+    target = a_console()
+    for _ in range(3):
+        await bench.runner.run(target)
+    result = await bench.runner.run(target)
+    assert result.outcome is Outcome.SUPPRESSED
+    assert result.blocked is not None
+    assert (result.blocked.key, result.blocked.retry_after) == (target.path[1], 60.0)
+    assert len(asked) == 3
+
+
+async def test_run__refused_by_an_inner_layer__releases_the_trial_of_the_outer_one() -> None:
+    bench = Bench(raising(error(Category.NETWORK)))
+    target = a_console()
+    outer, inner = bench.breakers.get(target.path[0]), bench.breakers.get(target.path[1])
+    for _ in range(3):
+        outer.acquire().failure(Severity.HIGH)
+    inner.force_open()
+    bench.clock.pass_(61.0)
+    assert (await bench.runner.run(target)).outcome is Outcome.SUPPRESSED
+    assert outer.acquire().trial, "the trial went back to the next caller"
+
+
+async def test_run__trial_that_succeeds__closes_the_breaker() -> None:
+    bench = Bench(answering)
+    target = a_target()
+    for _ in range(3):
+        bench.breakers.get(target.path[0]).acquire().failure(Severity.HIGH)
+    bench.clock.pass_(61.0)
+    assert (await bench.runner.run(target)).outcome is Outcome.SUCCESS
+    assert bench.state(target.path[0]) is State.CLOSED
+
+
+async def test_run__deadline_strikes__is_blamed_on_the_layer_the_probe_was_at() -> None:
+    async def behave(reach: Any) -> Observation:
+        reach.mark(Category.EXTERNAL)
+        return await hanging(reach)
+
+    bench = Bench(behave)
+    target = a_target("console", *a_console().path, kind="ldplayer", timeout=0.01)
+    result = await bench.runner.run(target)
+    assert result.outcome is Outcome.TIMEOUT
+    assert result.failure is not None
+    assert (result.failure.category, result.failure.reason) == (Category.EXTERNAL, Reason.TIMEOUT)
+    assert result.failure.message == "ldplayer: the console did not answer within 0.01 s"
+
+
+async def test_run__deadline_missed_while_our_loop_stood_still__counts_against_nobody() -> None:
+    bench = Bench(hanging, stalled=lambda _: True)
+    target = a_target(timeout=0.01)
+    result = await bench.runner.run(target)
+    assert (result.outcome, result.failure) == (Outcome.ERROR, None)
+    assert bench.failures(target.path[0]) == 0
+
+
+async def test_run__trouble_of_our_own__counts_against_nobody() -> None:
+    bench = Bench(raising(LocalError("no permission")))
+    result = await bench.runner.run(target := a_target())
+    assert (result.outcome, result.local) == (Outcome.ERROR, "no permission")
+    assert bench.failures(target.path[0]) == 0
+
+
+async def test_run__defect_of_a_check__is_a_result_and_counts_against_nobody() -> None:
+    bench = Bench(raising(ZeroDivisionError("secret")))
+    with capture_logs() as lines:
+        result = await bench.runner.run(target := a_target())
+    assert [(line["event"], line["target"], line["exc_info"]) for line in lines] == [
+        ("check raised", "ws-01/rdp", True)
+    ]
+    assert (result.outcome, result.local) == (Outcome.ERROR, "defect of the check: ZeroDivisionError")
+    assert bench.failures(target.path[0]) == 0
+
+
+async def test_run__cancelled__releases_its_permits() -> None:
+    asked = asyncio.Event()
+
+    async def behave(reach: Any) -> Observation:
+        asked.set()
+        return await hanging(reach)
+
+    bench = Bench(behave)
+    target = a_target()
+    breaker = bench.breakers.get(target.path[0])
+    for _ in range(3):
+        breaker.acquire().failure(Severity.HIGH)
+    bench.clock.pass_(61.0)
+    task = asyncio.create_task(bench.runner.run(target))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert breaker.acquire().trial
+
+
+async def test_run__begun__is_called_when_the_place_is_taken() -> None:
+    bench = Bench(answering)
+    begun: list[int] = []
+    await bench.runner.run(a_target(), begun=lambda: begun.append(1))
+    assert begun == [1]
+
+
+async def test_run__no_longer_wanted_when_its_place_is_taken__sends_nothing_and_makes_no_breaker() -> None:
+    bench = Bench(answering)
+    result = await bench.runner.run(target := a_target(), wanted=lambda _: False)
+    assert result.outcome is Outcome.SKIPPED
+    assert bench.breakers.find(target.path[0]) is None

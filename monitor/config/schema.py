@@ -1,0 +1,119 @@
+"""The config as a JSON Schema, for editors: `emuwatch schema > emuwatch.schema.json`.
+
+Says which keys there are and of which type; what takes two keys to judge is left to `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+import monitor.channels
+import monitor.checks
+import monitor.transports
+from monitor.checks import AnyCheck
+from monitor.config.notifications import secret_files
+from monitor.config.routes import ChannelKeys, NotificationKeys, RouteKeys
+from monitor.config.shapes import CheckKeys, CredentialKeys, EntryKeys, RootKeys, TemplateKeys
+from monitor.transports import AnyTransportKind
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_VARIABLE: Final = {"type": "string", "pattern": r"\$\{"}
+"""A number or switch may also come from the environment."""
+
+_DATA: Final = frozenset({"const", "default", "enum", "examples", "type"})
+"""Keywords whose values are data, not schemas."""
+
+Schema = dict[str, Any]
+
+
+def schema(
+    *, checks: Mapping[str, AnyCheck] | None = None, transports: Mapping[str, AnyTransportKind] | None = None
+) -> Schema:
+    """Build the schema for the checks and transports there are."""
+    checks = monitor.checks.discover() if checks is None else checks
+    transports = monitor.transports.discover() if transports is None else transports
+    definitions: Schema = {}
+    root = _object(RootKeys, definitions)
+    definitions["check"] = _choice(checks, definitions, common=_object(CheckKeys, definitions))
+    definitions["check"]["required"] = ["kind"]
+    definitions["transport"] = _choice(transports, definitions, common=None)
+    definitions["credential"] = _object(CredentialKeys, definitions)
+    for name, model in (("template", TemplateKeys), ("workstation", EntryKeys)):
+        definitions[name] = _object(model, definitions)
+        definitions[name]["properties"]["checks"]["items"] = {"$ref": "#/$defs/check"}
+        definitions[name]["properties"]["transport"] = {"$ref": "#/$defs/transport"}
+    definitions["workstation"]["anyOf"] = [{"required": ["id"]}, {"required": ["host"]}]
+    root["properties"]["workstations"]["items"] = {"$ref": "#/$defs/workstation"}
+    root["properties"]["templates"]["additionalProperties"] = {"$ref": "#/$defs/template"}
+    root["properties"]["credentials"]["additionalProperties"] = {"$ref": "#/$defs/credential"}
+    root["properties"]["notifications"] = _notifications(definitions)
+    return {"$schema": DIALECT, "title": "Emuwatch config", **root, "$defs": definitions}
+
+
+def _notifications(definitions: Schema) -> Schema:
+    """Build the schema of ``notifications:``; a secret may be in a file of its own."""
+    section = _object(NotificationKeys, definitions)
+    kinds = monitor.channels.discover()
+    channel = _choice(kinds, definitions, common=_object(ChannelKeys, definitions))
+    channel["required"] = ["kind"]
+    for name, kind in kinds.items():
+        made = definitions[f"{kind.__class__.__name__}-{name}"]
+        made["properties"].update(secret_files(kind))
+        made["required"] = [key for key in made["required"] if key not in kind.secrets]
+    definitions["channel"] = channel
+    definitions["route"] = _object(RouteKeys, definitions)
+    section["properties"]["channels"]["additionalProperties"] = {"$ref": "#/$defs/channel"}
+    section["properties"]["routes"]["items"] = {"$ref": "#/$defs/route"}
+    return section
+
+
+def _object(model: type[BaseModel], definitions: Schema, prefix: str = "") -> Schema:
+    """One model's schema, what it refers to moved into `definitions`, under names that begin with `prefix`."""
+    made = model.model_json_schema(ref_template="#/$defs/" + prefix + "{model}")
+    for name, part in made.pop("$defs", {}).items():
+        definitions[prefix + name] = _open_to_variables(part)
+    made.setdefault("properties", {})
+    made.pop("title", None)
+    made.pop("description", None)
+    opened: Schema = _open_to_variables(made)
+    opened["additionalProperties"] = False
+    return opened
+
+
+def _choice(kinds: Mapping[str, Any], definitions: Schema, *, common: Schema | None) -> Schema:
+    """One of several shapes, told apart by `kind`; without one it adds to that of a template."""
+    cases: list[Schema] = []
+    for name, kind in sorted(kinds.items()):
+        key = f"{kind.__class__.__name__}-{name}"
+        own = _object(kind.params, definitions, prefix=f"{key}-")
+        shared = common or {"properties": {}}
+        own["properties"] = {**shared["properties"], **own["properties"], "kind": {"const": name}}
+        own["required"] = sorted({"kind", *own.get("required", [])})
+        definitions[key] = own
+        this = {"properties": {"kind": {"const": name}}, "required": ["kind"]}
+        cases.append({"if": this, "then": {"$ref": f"#/$defs/{key}"}})
+    return {"type": "object", "properties": {"kind": {"enum": sorted(kinds)}}, "allOf": cases}
+
+
+def _open_to_variables(node: Any) -> Any:
+    """Let ``${NAME}`` stand for whatever is no text, and drop pydantic's generated titles."""
+    if isinstance(node, list):
+        return [_open_to_variables(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    opened: Schema = {}
+    for key, part in node.items():
+        if key == "properties":
+            opened[key] = {name: _open_to_variables(field) for name, field in part.items()}
+        elif key in _DATA:
+            opened[key] = part
+        elif key != "title":
+            opened[key] = _open_to_variables(part)
+    if node.get("type") in ("integer", "number", "boolean"):
+        described = {key: opened.pop(key) for key in ("description", "default") if key in opened}
+        return {**described, "anyOf": [opened, _VARIABLE]}
+    return opened

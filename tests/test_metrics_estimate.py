@@ -1,0 +1,146 @@
+"""The estimate is what a scrape really has once everything was seen, and never less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from monitor.breaker.registry import Breakers
+from monitor.config import Config, load_text
+from monitor.metrics import CATALOGUE, Metrics, catalogue, estimate
+from monitor.model import (
+    CheckState,
+    EmulatorRun,
+    EmulatorState,
+    Entity,
+    HostFacts,
+    Reason,
+    Severity,
+    Status,
+    Target,
+    Volume,
+    WorkstationState,
+)
+from monitor.roster import Roster
+
+CONFIG = """
+templates:
+  pc:
+    transport: {kind: local}
+    checks:
+      - {kind: icmp}
+      - {kind: tcp, port: 3389, labels: {team: a}}
+      - {kind: http, url: "https://panel.example/"}
+      - {kind: host}
+      - {kind: ldplayer}
+      - {kind: adb}
+workstations:
+  - {id: "ws-[1-3]", host: "10.0.0.[1-3]", template: pc}
+  - {id: bare, host: 10.0.0.9, checks: [{kind: icmp}]}
+"""
+FIGURES = {"icmp": ("loss_ratio", "rtt_seconds"), "http": ("certificate_end_timestamp_seconds", "http_status")}
+
+
+class Everything:
+    """A fleet of which everything is known: every reason, every figure, every emulator."""
+
+    def __init__(self, config: Config, emulators: int, volumes: int) -> None:
+        self.config = config
+        roster = Roster()
+        roster.replace(config.targets)
+        self.entities = [
+            Entity(driver="ldplayer", index=index, title="", run=EmulatorRun.RUNNING) for index in range(emulators)
+        ]
+        consoles = {target.workstation.id for target in config.targets if target.kind == "ldplayer"}
+        for workstation in consoles:
+            roster.hear(workstation, self.entities)
+        self.consoles = consoles
+        self.targets = list(roster.targets())
+        self.volumes = tuple(Volume(f"{letter}:", 1, 1) for letter in "CDEFGH"[:volumes])
+
+    def each(self) -> Iterator[WorkstationState]:
+        for workstation in self.config.workstations:
+            yield WorkstationState(
+                workstation=workstation,
+                status=Status.UP,
+                since=None,
+                message="",
+                flapping=False,
+                checks=tuple(self.check(t) for t in self.targets if t.workstation.id == workstation.id),
+                emulators=tuple(map(emulator, self.entities if workstation.id in self.consoles else ())),
+            )
+
+    def check(self, target: Target) -> CheckState:
+        facts = HostFacts(
+            cpu_ratio=0.5, memory_total_bytes=1, memory_available_bytes=1, commit_limit_bytes=1,
+            commit_available_bytes=1, boot_time_seconds=1.0, gpu_ratio=0.1, volumes=self.volumes,
+        )  # fmt: skip
+        return CheckState(
+            target=target,
+            status=Status.UP,
+            reason=Reason.THRESHOLD,
+            last_run=1.0,
+            last_success=1.0,
+            last_duration=1.0,
+            facts=dict.fromkeys(FIGURES.get(target.kind, ()), 1.0),
+            host=facts if target.kind == "host" else None,
+        )
+
+
+def emulator(entity: Entity) -> EmulatorState:
+    return EmulatorState(
+        id=entity.id, driver=entity.driver, index=entity.index, title="", state="running", status=Status.UP, since=0.0,
+        reason=None, message="", expected=None, first_seen=0.0, last_seen=0.0,
+    )  # fmt: skip
+
+
+def series(config: Config, emulators: int, volumes: int) -> int:
+    everything, breakers = Everything(config, emulators, volumes), Breakers()
+    breakers.plan(everything.targets)
+    for key, _ in list(breakers.figures()):
+        for _ in range(3):
+            breakers.get(key).acquire().failure(Severity.HIGH)
+    metrics = Metrics(registry=CollectorRegistry(), fleet=everything, breakers=breakers, sinks=("metrics", "log"))
+    metrics.retain(everything.targets)
+    metrics.loop_lag(0.1)
+    metrics.reloaded(ok=True, at=1.0)
+    metrics.rendered(seconds=0.1, series=1)
+    return sum(len(family.samples) for family in metrics.families())
+
+
+@pytest.mark.parametrize(("emulators", "volumes"), [(1, 1), (6, 2), (50, 4)])
+def test_estimate__is_what_a_scrape_has_once_everything_was_seen(emulators: int, volumes: int) -> None:
+    config = load_text(CONFIG, name="test.yaml")
+    assert estimate.estimate(config, emulators=emulators, volumes=volumes) == series(config, emulators, volumes)
+
+
+def test_estimate__of_consoles_without_emulators__is_no_less_than_there_is() -> None:
+    config = load_text(CONFIG, name="test.yaml")
+    assert estimate.estimate(config, emulators=0, volumes=0) >= series(config, 0, 0)
+
+
+def test_estimate__in_words__is_round_and_says_what_it_assumes() -> None:
+    config = load_text(CONFIG, name="test.yaml")
+    assert round(estimate.estimate(config), -1) == 1_040
+    assert estimate.words(config) == "about 1,040 series with 6 emulators on each workstation"
+    few = replace(config, targets=(), workstations=())
+    assert estimate.words(few) == "about 28 series"
+
+
+def test_estimate__of_nothing__is_the_monitor_itself() -> None:
+    config = replace(load_text(CONFIG, name="test.yaml"), workstations=(), targets=())
+    assert estimate.estimate(config) == series(config, 6, 2)
+
+
+def test_figures__are_no_more_than_there_are() -> None:
+    assert max(estimate.FIGURES.values()) <= len(catalogue.FACTS)
+    assert len(CATALOGUE) > len(catalogue.FACTS)
+
+
+def test_readme__has_the_formula() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- series: made by python -m monitor.metrics.estimate -->\n{estimate.formula()}\n<!-- end -->" in readme

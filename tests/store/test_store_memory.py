@@ -1,0 +1,305 @@
+"""The memory as the service uses it: nobody waits for it, it writes what changed, and it comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.breaker.machine import Policy, State
+from monitor.breaker.registry import Breakers
+from monitor.events import Asked, Event, Kind
+from monitor.fleet import Fleet
+from monitor.model import Category, EmulatorRun, Key, Result, Status, Target
+from monitor.store import Database, Memory, Past, StoreError
+from monitor.store.memory import RETRY
+from monitor.store.rows import load
+from tests.breaker.fakes import probe_error
+from tests.fakes import FakeClock, a_console, a_target, an_emulator, answered, failed
+
+SSH = Key(Category.NETWORK, "ws-01", "ssh:22")
+NOW = 1_700_000_000.0
+
+
+@dataclass
+class Process:
+    """One run of the service, as far as the store is concerned."""
+
+    url: str
+    targets: Sequence[Target]
+    wall: FakeClock = field(default_factory=lambda: FakeClock(NOW))
+    room: int = 100
+    busy: float = 0.05
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet()
+        self.fleet.replace({t.workstation.id: t.workstation for t in self.targets}.values(), self.targets)
+        self.breakers = Breakers(
+            policies=dict.fromkeys(Category, Policy(failures=1)), clock=FakeClock(5.0), wall=self.wall
+        )
+        self.database = Database(self.url, busy=self.busy, answer=3.0)
+        self.waits: list[float] = []
+        self.retry = asyncio.Event()
+        self.memory = Memory(
+            self.database,
+            fleet=self.fleet,
+            breakers=self.breakers,
+            retention=90 * 86_400.0,
+            room=self.room,
+            wall=self.wall,
+            sleep=self.sleep,
+        )
+        self.breakers.subscribe(self.memory.breaker)
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.retry.clear()
+        await self.retry.wait()
+
+    async def start(self) -> None:
+        await self.memory.start(self.recall)
+
+    def recall(self, past: Past) -> None:
+        self.breakers.restore(past.breakers)
+        self.fleet.restore(past.beliefs, past.emulators)
+
+    def apply(self, result: Result) -> None:
+        self.memory.observe(result, self.fleet.apply(result))
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+                await asyncio.sleep(0.005)
+
+    async def written(self) -> None:
+        await self.until(self.memory._idle.is_set)
+
+    async def events(self, **asked: object) -> list[Event]:
+        found = await self.memory.find(Asked(**asked))  # type: ignore[arg-type]  # a test names the fields it is about
+        return list(found.events)
+
+
+Making = Callable[..., Process]
+
+
+@pytest.fixture
+async def process(url: str) -> AsyncIterator[Making]:
+    made: list[Process] = []
+
+    def make(*targets: Target, **more: object) -> Process:
+        one = Process(url, targets, **more)  # type: ignore[arg-type]  # a test names the fields it is about
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        await one.memory.aclose()
+
+
+async def test_restart__everything__is_as_it_was(process: Making) -> None:
+    console, rdp = a_console(), a_target()
+    before = process(console, rdp)
+    await before.start()
+    before.apply(answered(console, NOW, entities=(an_emulator(0), an_emulator(1, EmulatorRun.STOPPED, expected=True))))
+    before.apply(failed(rdp, NOW + 1))
+    before.apply(failed(rdp, NOW + 2))
+    before.breakers.get(SSH).acquire().failure(probe_error())
+    await asyncio.sleep(0)
+    await before.written()
+    after = process(console, rdp)
+    await after.start()
+    old, new = before.fleet.snapshot()[0], after.fleet.snapshot()[0]
+    assert [(c.status, c.since, c.message) for c in new.checks] == [(c.status, c.since, c.message) for c in old.checks]
+    assert (new.status, new.since, new.emulators) == (old.status, old.since, old.emulators)
+    state = after.breakers.get(SSH).snapshot()
+    assert (state.state, state.retry_after, state.trips) == (State.OPEN, 60.0, 1)
+
+
+async def test_observe__changes__become_events_once(process: Making) -> None:
+    console = a_console()
+    one = process(console)
+    await one.start()
+    one.apply(answered(console, NOW, entities=(an_emulator(0, title="a"),)))
+    one.apply(answered(console, NOW + 1, entities=(an_emulator(0, title="a"), an_emulator(1, title="b"))))
+    one.apply(answered(console, NOW + 2, entities=(an_emulator(1, title="b"),)))
+    await one.written()
+    found = await one.events(kinds=(Kind.APPEARED, Kind.VANISHED))
+    assert [(event.kind, event.subject, event.message) for event in found] == [
+        (Kind.VANISHED, "ldplayer:0", "a"),
+        (Kind.APPEARED, "ldplayer:1", "b"),
+    ]
+    statuses = await one.events(kinds=(Kind.CHECK,))
+    assert [(event.old, event.new, event.subject) for event in statuses] == [("unknown", "up", "ldplayer")]
+
+
+async def test_breaker__trip_and_orders__become_events_with_who_and_why(process: Making) -> None:
+    one = process(a_target())
+    await one.start()
+    breaker = one.breakers.get(SSH)
+    breaker.acquire().failure(probe_error())
+    breaker.force_open(who="ann", why="moving the rack")
+    breaker.reset(who="bob", why="done")
+    await asyncio.sleep(0)
+    await one.written()
+    assert [(e.kind, e.subject, e.who, e.message) for e in reversed(await one.events())] == [
+        (Kind.TRIPPED, "network/ssh:22", "", "next trial in 60 s"),
+        (Kind.FORCED, "network/ssh:22", "ann", "moving the rack"),
+        (Kind.RESET, "network/ssh:22", "bob", "done"),
+    ]
+
+
+async def test_restart__forced__is_kept_with_who_and_why(process: Making) -> None:
+    before = process(a_target())
+    await before.start()
+    before.breakers.get(SSH).force_open(who="ann", why="moving the rack")
+    await asyncio.sleep(0)
+    await before.written()
+    after = process(a_target())
+    await after.start()
+    state = after.breakers.get(SSH).snapshot()
+    assert state.forced is not None
+    assert state.order is not None
+    assert (state.order.who, state.order.why) == ("ann", "moving the rack")
+
+
+async def test_restart__nothing_new__writes_nothing_again(process: Making) -> None:
+    before = process(rdp := a_target())
+    await before.start()
+    before.apply(answered(rdp, NOW))
+    await before.written()
+    await before.memory.aclose()
+    count = len((await _past(before)).beliefs)
+    after = process(rdp, wall=FakeClock(NOW + 60))
+    await after.start()
+    after.apply(answered(rdp, NOW + 60))
+    after.memory.note(Kind.SERVICE, new="started")
+    await after.written()
+    assert len((await _past(after)).beliefs) == count
+    assert [event.kind for event in await after.events(since=NOW + 1)] == [Kind.SERVICE]
+
+
+async def _past(process: Process) -> Past:
+    database = Database(process.url)
+    await database.open()
+    past = await database.read(load)
+    await database.aclose()
+    return past
+
+
+async def test_retain__check_gone_from_config__is_forgotten(process: Making) -> None:
+    rdp, other = a_target(), a_target("other")
+    one = process(rdp, other)
+    await one.start()
+    one.apply(answered(rdp, NOW))
+    one.apply(answered(other, NOW))
+    await one.written()
+    one.fleet.replace([rdp.workstation], [rdp])
+    one.memory.retain(86_400.0)
+    await one.written()
+    assert "other" not in {belief.name for belief in (await _past(one)).beliefs}
+
+
+async def test_start__rows_of_another_shard__are_left_alone(process: Making) -> None:
+    here, there = a_target(), a_target(workstation=a_target().workstation.__class__(id="ws-99", host="127.0.0.1"))
+    first, second = process(here), process(there)
+    await first.start()
+    await second.start()
+    first.apply(answered(here, NOW))
+    second.apply(answered(there, NOW))
+    await first.written()
+    await second.written()
+    again = process(here)
+    await again.start()
+    await again.written()
+    assert {belief.workstation for belief in (await _past(again)).beliefs} == {"ws-01", "ws-99"}
+
+
+async def test_prune__keeps_the_last_status_before_the_cut_off(process: Making) -> None:
+    one = process(rdp := a_target())
+    await one.start()
+    day = 86_400.0
+    for ago, ok in [(120, True), (110, False), (109, False), (100, True), (10, False), (9, False)]:
+        one.apply(answered(rdp, NOW - ago * day) if ok else failed(rdp, NOW - ago * day))
+    one.memory.note(Kind.RELOAD, new="ok")
+    await one.written()
+    await one.memory.prune()
+    kept = await one.events(kinds=(Kind.CHECK,))
+    assert [((NOW - event.at) / day, event.new) for event in kept] == [(9.0, "down"), (100.0, "up")]
+    assert {event.kind for event in await one.events()} == {Kind.CHECK, Kind.WORKSTATION, Kind.RELOAD}
+
+
+async def test_told__while_it_writes_the_very_last__comes_to_rest(
+    process: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever pokes it then finds nothing left to write; it must not go round and round on the loop."""
+    one = process(rdp := a_target())
+    await one.start()
+    await one.written()
+    write, rounds = one.memory._once, 0
+
+    async def told_in_between() -> None:
+        nonlocal rounds
+        rounds += 1
+        assert rounds < 20
+        await write()
+
+    monkeypatch.setattr(one.memory, "_once", told_in_between)
+    one.apply(answered(rdp, NOW))
+    await asyncio.sleep(0)
+    one.memory._poke()
+    await one.written()
+    one.memory._poke()
+    await one.written()
+
+
+async def test_find__filters__are_those_asked_for(process: Making) -> None:
+    one = process(rdp := a_target())
+    await one.start()
+    one.apply(answered(rdp, NOW))
+    for number in range(5):
+        one.memory.note(Kind.RELOAD, new="ok", message=str(number))
+    await one.written()
+    newest = await one.events(limit=2)
+    assert [event.message for event in newest] == ["4", "3"]
+    assert [event.message for event in await one.events(limit=2, before=newest[-1].id)] == ["2", "1"]
+    assert {event.kind for event in await one.events(workstation="ws-01")} == {Kind.CHECK, Kind.WORKSTATION}
+    assert await one.events(since=NOW + 1) == []
+
+
+async def test_lost__goes_on_and_writes_what_is_still_true_when_it_is_back(
+    process: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = process(rdp := a_target(), room=4)
+    await one.start()
+    one.apply(answered(rdp, NOW))
+    await one.written()
+    engine, one.database._engine = one.database._engine, None
+    opening = one.database.open
+    monkeypatch.setattr(one.database, "open", _refuse)
+    with capture_logs() as logs:
+        one.apply(failed(rdp, NOW + 1))
+        one.apply(failed(rdp, NOW + 2))
+        await one.until(lambda: len(one.waits) == 1)
+        for _ in range(5):
+            one.memory.note(Kind.RELOAD, new="ok")
+        one.retry.set()
+        await one.until(lambda: len(one.waits) == 2)
+        status = one.memory.status()
+        assert (status.up, status.pending, status.dropped) == (False, 4, 3)
+        assert not (await one.memory.find(Asked())).complete
+        assert engine is not None
+        await engine.dispose()
+        monkeypatch.setattr(one.database, "open", opening)
+        one.retry.set()
+        await one.written()
+    assert one.memory.status().up
+    assert [entry["event"] for entry in logs] == ["store lost, going on without memory", "store is back"]
+    assert one.waits == list(RETRY[:2])
+    assert {b.status for b in (await _past(one)).beliefs if b.kind == "check"} == {Status.DOWN}
+
+
+async def _refuse() -> None:
+    raise StoreError("no")

@@ -1,0 +1,259 @@
+"""The notifier: hears what changed, decides once a second, puts messages into the outbox, minds the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from monitor.breaker.machine import State
+from monitor.breaker.registry import Breakers
+from monitor.channels import AnyChannelKind
+from monitor.fleet import Fleet
+from monitor.model import Result, Transition
+from monitor.notices import DIGEST_GROUP, Guard, Message, Notice, Notifications, Telling
+from monitor.notify.crew import Crew
+from monitor.notify.desk import Muted
+from monitor.notify.facts import seen_of
+from monitor.notify.outbox import EVERY_ALERT, Entry, Outbox
+from monitor.notify.payload import dumps, loads
+from monitor.notify.policy import Policy, nobody_muted
+from monitor.notify.worker import Attempt, ChannelStatus
+from monitor.store.failures import StoreError
+from monitor.wording import Templates
+
+TICK: Final = 1.0
+"""Seconds between two decisions."""
+SWEEP: Final = 30.0
+"""Seconds between two looks at everything, and at what others left in the outbox."""
+PATIENCE: Final = 3.0
+"""Seconds a start waits for the journal, lest what was told is told again."""
+KEEP: Final = 30 * 86_400.0
+"""Seconds settled messages are kept."""
+SLICE: Final = 20
+"""Workstations looked at before others may go on."""
+GUARDS: Final = 5
+"""Breakers a message shows."""
+
+_log = structlog.get_logger("monitor.notify")
+
+
+def _unheard(attempt: Attempt) -> None:
+    """Tell nobody."""
+
+
+class Notifier:
+    """A sink; all on one event loop."""
+
+    name = "notify"
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        kinds: Mapping[str, AnyChannelKind],
+        fleet: Fleet,
+        breakers: Breakers,
+        outbox: Outbox,
+        muted: Muted = nobody_muted,
+        told: Callable[[Attempt], None] = _unheard,
+        wall: Callable[[], float] = time.time,
+        tick: float = TICK,
+    ) -> None:
+        """Tell nothing yet.
+
+        Args:
+            kinds: The kinds of channels there are.
+            fleet: Whose beliefs are told.
+            breakers: Shown in messages.
+            outbox: Where messages wait.
+            muted: Whether a silence or a maintenance window covers an item.
+            told: Told of every attempt to deliver.
+            wall: Unix time.
+            tick: Seconds between two decisions.
+
+        """
+        self._fleet = fleet
+        self._breakers = breakers
+        self._outbox = outbox
+        self._wall = wall
+        self._tick = tick
+        self._policy = Policy(muted=muted)
+        self._crew = Crew(kinds, outbox, told=told, wall=wall)
+        self._config = Notifications()
+        self._url = ""
+        self._positions: dict[tuple[str, str], int] = {}
+        self._last = 0.0
+        self._recalled = False
+        self._task: asyncio.Task[None] | None = None
+
+    def replace(self, config: Notifications, *, workstations: Collection[str], url: str | None, window: float) -> None:
+        """Take a config: before `start`, or at any time after it.
+
+        Args:
+            config: Channels and routes.
+            workstations: All that are watched.
+            url: Where the page is, for people.
+            window: Seconds within which half of a site must fail to be one incident.
+
+        """
+        self._config, self._url = config, url or ""
+        self._policy.replace(config.routes, window=window)
+        self._policy.retain(workstations, self._wall())
+        self._crew.replace(config.channels)
+
+    async def start(self) -> None:
+        """Go on from what was told before, then decide and deliver."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not await self._recall():  # noqa: ASYNC110 - a store that is back sets no event
+                    await asyncio.sleep(self._tick / 4)
+        self._task = asyncio.create_task(self._work(), name="notify")
+        self._crew.start()
+
+    async def aclose(self, drain: float = 1.0) -> None:
+        """Deliver what is due within `drain` seconds, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._crew.aclose(drain)
+
+    async def deliver(self, result: Result, transitions: Sequence[Transition]) -> None:
+        """Take note of what changed: a sink."""
+        if transitions:
+            self.look(result.target.workstation.id)
+
+    def look(self, workstation: str) -> None:
+        """Take note of how a workstation is."""
+        state = self._fleet.workstation(workstation)
+        if state is not None:
+            self._policy.see(workstation, seen_of(state), self._wall())
+
+    def channels(self) -> tuple[ChannelStatus, ...]:
+        """How the channels are doing."""
+        return self._crew.status()
+
+    async def decide(self) -> None:
+        """Put everything that is due into the outbox."""
+        for name in self._policy.watched():
+            self.look(name)
+        for notice in self._policy.due(self._wall()):
+            await self._put(notice)
+
+    async def _work(self) -> None:
+        swept = float("-inf")
+        while True:
+            try:
+                if not self._recalled:
+                    await self._recall()
+                now = time.monotonic()
+                if now - swept >= SWEEP:
+                    swept = now
+                    await self._sweep()
+                await self.decide()
+            except Exception:  # noqa: BLE001 - a defect in deciding must not end all telling
+                _log.exception("deciding failed")
+            await asyncio.sleep(self._tick)
+
+    async def _sweep(self) -> None:
+        for number, state in enumerate(self._fleet.each()):
+            self._policy.see(state.workstation.id, seen_of(state), self._wall())
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        if await self._outbox.adopt(self._config.channels, self._wall()):
+            self._crew.wake()
+        await self._outbox.prune(self._wall() - KEEP)
+
+    async def _recall(self) -> bool:
+        """Learn from the journal what was told, and take over what was not delivered; False: it does not answer."""
+        try:
+            latest = await self._outbox.latest()
+        except StoreError:
+            return False
+        self._recalled = True
+        told = [(entry, message) for entry in latest if (message := _read(entry)) is not None]
+        for entry, message in told:
+            where = (entry.channel, entry.alert)
+            self._positions[where] = max(entry.position, self._positions.get(where, 0))
+            self._last = max(self._last, entry.created_at)
+            self._crew.stands(entry.channel, message)
+        self._policy.restore(message.notice for _, message in told)
+        await self._outbox.adopt(self._config.channels, self._wall())
+        self._crew.wake()
+        return True
+
+    async def _put(self, notice: Notice) -> None:
+        route = next((route for route in self._config.routes if route.name == notice.route), None)
+        entries: list[Entry] = []
+        for channel in route.channels if route is not None else ():
+            silent = notice.telling is Telling.RESOLVED and route is not None and not route.resolved
+            for part in (notice, *notice.parts):
+                message = self._message(channel, part)
+                spoken = part is notice and not silent
+                entries.append(self._entry(channel, message, settled=not spoken and not self._crew.level(channel)))
+                self._crew.stands(channel, message)
+        await self._outbox.put(entries)
+        self._crew.wake()
+
+    def _message(self, channel: str, notice: Notice) -> Message:
+        spec = self._config.channels[channel]
+        templates = Templates(spec.title or self._config.title, spec.text or self._config.text)
+        key = _key(channel, notice, self._positions.get((channel, _alert(notice)), 0) + 1)
+        names = {item.workstation for item in (*notice.problems, *notice.recovered)}
+        return templates.compose(key, notice, url=self._page(notice), breakers=tuple(self._guards(names)))
+
+    def _entry(self, channel: str, message: Message, *, settled: bool) -> Entry:
+        alert = _alert(message.notice)
+        position = self._positions[channel, alert] = self._positions.get((channel, alert), 0) + 1
+        self._last = at = max(self._wall(), self._last + 1e-5)
+        return Entry(
+            id=message.key,
+            channel=channel,
+            alert=alert,
+            position=position,
+            payload=dumps(message),
+            created_at=at,
+            due_at=self._wall(),
+            settled=settled,
+        )
+
+    def _page(self, notice: Notice) -> str:
+        if not self._url:
+            return ""
+        one = notice.group != DIGEST_GROUP and not notice.workstations
+        return f"{self._url}/workstations/{notice.group}" if one else f"{self._url}/"
+
+    def _guards(self, workstations: Collection[str]) -> Iterator[Guard]:
+        """The breakers of some workstations that are not closed."""
+        if len(workstations) != 1:
+            return
+        found: Iterable[str] = workstations
+        (name,) = found
+        mine = [b for b in self._breakers.items() if b.key.workstation == name and b.state is not State.CLOSED]
+        for breaker in sorted(mine, key=lambda b: b.key)[:GUARDS]:
+            wait = None if breaker.forced else breaker.retry_after
+            trial = None if wait is None else self._wall() + wait
+            yield Guard(name=breaker.key.scope, state=breaker.state.value, trial_at=trial)
+
+
+def _alert(notice: Notice) -> str:
+    return EVERY_ALERT if notice.group == DIGEST_GROUP else f"{notice.route}/{notice.group}"
+
+
+def _key(channel: str, notice: Notice, position: int) -> str:
+    """Make the key of a message: the same again if it is decided again before it was kept."""
+    parts = [channel, notice.route, notice.group, notice.telling.value, str(int(notice.opened)), str(position)]
+    if notice.group == DIGEST_GROUP:
+        parts.append(str(notice.at))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _read(entry: Entry) -> Message | None:
+    with suppress(ValueError):
+        return loads(entry.payload)
+    return None

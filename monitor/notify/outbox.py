@@ -1,0 +1,219 @@
+"""Messages on their way: kept until delivered, in order per alert, written through to a journal that outlives us.
+
+What is to be delivered is held here, so deliveries go on while the journal (the store) is away; what it missed is
+written as soon as it answers again. A claim is also made in the journal, by one UPDATE, so that no other process that
+shares it delivers the same message at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from monitor.store.failures import StoreError
+
+EVERY_ALERT: Final = "*"
+"""The alert of a digest: it neither overtakes nor is overtaken by anything of its channel."""
+REMEMBERED: Final = 10_000
+"""Settled entries whose ids are kept, so that none of them is taken anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One message for one channel."""
+
+    id: str
+    """Its stable key."""
+    channel: str
+    alert: str
+    """What it is about: entries of one alert are delivered in the order in which they were made."""
+    position: int
+    payload: str
+    """JSON."""
+    created_at: float
+    due_at: float
+    attempts: int = 0
+    error: str = ""
+    settled: bool = False
+    """Born delivered: only to be remembered as told."""
+
+
+class Journal(Protocol):
+    """What outlives the process. Each may raise `StoreError`: then nothing was written, or nobody knows."""
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Keep entries; one whose id is there already stays as it was."""
+
+    async def claim(self, entry: Entry, *, now: float, until: float) -> bool:
+        """Take an entry for ourselves until a moment; False: it is another's, or settled."""
+
+    async def done(self, entry: Entry, at: float) -> None:
+        """Keep that it was delivered."""
+
+    async def retry_at(self, entry: Entry) -> None:
+        """Keep when it is due again, how often it was tried, and why."""
+
+    async def failed(self, entry: Entry, at: float) -> None:
+        """Keep that it will never be delivered, and why."""
+
+    async def live(self, now: float) -> Sequence[Entry]:
+        """Return what is not settled and claimed by nobody else."""
+
+    async def latest(self) -> Sequence[Entry]:
+        """Return the last entry of every alert of every channel, delivered or not."""
+
+    async def prune(self, before: float) -> None:
+        """Forget what was settled before a moment and is not the last of its alert."""
+
+
+class Outbox:
+    """See the module. All on one event loop."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        """Start empty; without a journal nothing outlives the process."""
+        self._journal = journal
+        self._live: dict[str, Entry] = {}
+        self._claimed: set[str] = set()
+        self._settled: dict[str, None] = {}
+        self._missed: list[Callable[[Journal], Coroutine[Any, Any, object]]] = []
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Take entries: all at once, each once."""
+        fresh = [entry for entry in entries if entry.id not in self._live and entry.id not in self._settled]
+        for entry in fresh:
+            if entry.settled:
+                self._settle(entry)
+            else:
+                self._live[entry.id] = entry
+        if fresh:
+            await self._write(lambda journal: journal.put(fresh))
+
+    async def claim(self, channel: str, *, now: float, until: float) -> Entry | None:
+        """Take the next entry that is due and that nothing older of the same alert waits before."""
+        while (entry := self._next(channel, now)) is not None:
+            self._claimed.add(entry.id)
+            if await self._claims(entry, now, until):
+                return entry
+            del self._live[entry.id]  # somebody else's; `adopt` takes it up should he fail
+            self._claimed.discard(entry.id)
+        return None
+
+    async def done(self, entry: Entry, at: float) -> None:
+        """Take note that it was delivered."""
+        self._settle(entry)
+        await self._write(lambda journal: journal.done(entry, at))
+
+    async def retry_at(self, entry: Entry, due: float, error: str, *, counts: bool = True) -> None:
+        """Try it again later; `counts`: this was an attempt."""
+        later = replace(entry, due_at=due, error=error, attempts=entry.attempts + counts)
+        self._live[entry.id] = later
+        self._claimed.discard(entry.id)
+        await self._write(lambda journal: journal.retry_at(later))
+
+    async def failed(self, entry: Entry, error: str, at: float) -> None:
+        """Give it up."""
+        self._settle(entry)
+        await self._write(lambda journal: journal.failed(replace(entry, error=error), at))
+
+    async def latest(self) -> Sequence[Entry]:
+        """Return what was told last of every alert, from the journal.
+
+        Raises:
+            StoreError: It does not answer.
+
+        """
+        return () if self._journal is None else await self._journal.latest()
+
+    async def adopt(self, channels: Iterable[str], now: float) -> bool:
+        """Take over what the journal holds and nobody delivers; True: there was something.
+
+        Entries of channels that are gone stay in it. While it does not answer, nothing is taken.
+        """
+        if self._journal is None:
+            return False
+        ours, found = set(channels), False
+        try:
+            await self._catch_up(self._journal)
+            for entry in await self._journal.live(now):
+                if entry.channel in ours and entry.id not in self._live and entry.id not in self._settled:
+                    self._live[entry.id] = entry
+                    found = True
+        except StoreError:
+            return False
+        return found
+
+    async def prune(self, before: float) -> None:
+        """Forget what is old, as far as the journal answers."""
+        while len(self._settled) > REMEMBERED:
+            del self._settled[next(iter(self._settled))]
+        await self._write(lambda journal: journal.prune(before), keep=False)
+
+    def hasten(self, channel: str, now: float) -> None:
+        """Make everything of a channel due: it works again."""
+        for entry in [entry for entry in self._live.values() if entry.channel == channel and entry.due_at > now]:
+            self._live[entry.id] = replace(entry, due_at=now)
+
+    def next_due(self, channel: str) -> float | None:
+        """When the next entry of a channel is due; None: there is none."""
+        return min((entry.due_at for entry in self._first(channel)), default=None)
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many entries each channel has left to deliver."""
+        found: dict[str, int] = {}
+        for entry in self._live.values():
+            found[entry.channel] = found.get(entry.channel, 0) + 1
+        return found
+
+    @property
+    def behind(self) -> int:
+        """How many changes the journal missed so far."""
+        return len(self._missed)
+
+    def _first(self, channel: str) -> Iterable[Entry]:
+        """The entries that nothing older stands before."""
+        alerts: set[str] = set()
+        for entry in sorted((e for e in self._live.values() if e.channel == channel), key=lambda e: e.created_at):
+            free = entry.alert not in alerts and EVERY_ALERT not in alerts
+            if free and not (entry.alert == EVERY_ALERT and alerts) and entry.id not in self._claimed:
+                yield entry
+            alerts.add(entry.alert)
+
+    def _next(self, channel: str, now: float) -> Entry | None:
+        return next((entry for entry in self._first(channel) if entry.due_at <= now), None)
+
+    async def _claims(self, entry: Entry, now: float, until: float) -> bool:
+        """Claim it in the journal; while that does not answer, or lags behind, our own word is enough."""
+        if self._journal is None:
+            return True
+        try:
+            await self._catch_up(self._journal)
+            if await self._journal.claim(entry, now=now, until=until):
+                return True
+            await self._journal.put([entry])  # the store may be another one than before
+            return await self._journal.claim(entry, now=now, until=until)
+        except StoreError:
+            return True
+
+    def _settle(self, entry: Entry) -> None:
+        self._live.pop(entry.id, None)
+        self._claimed.discard(entry.id)
+        self._settled[entry.id] = None
+
+    async def _write(self, change: Callable[[Journal], Coroutine[Any, Any, object]], *, keep: bool = True) -> None:
+        if self._journal is None:
+            return
+        try:
+            await self._catch_up(self._journal)
+            await change(self._journal)
+        except StoreError:
+            if keep:
+                self._missed.append(change)
+
+    async def _catch_up(self, journal: Journal) -> None:
+        """Write what it missed, in order."""
+        while self._missed:
+            change = self._missed[0]
+            await change(journal)
+            if self._missed and self._missed[0] is change:
+                del self._missed[0]

@@ -1,0 +1,133 @@
+"""One site, one incident: half of a site's workstations going down within one interval is one message. Pure.
+
+While it lasts, the site tells for them. It ends when all of them are well, or when most have been for a minute; those
+that are not go on as problems of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.model import Status
+from monitor.notices import Item, Notice, Route, Telling
+from monitor.notify.group import SETTLE, Group
+
+FEWEST: Final = 2
+"""Workstations that must be down for it to be the site."""
+
+
+def site_group(name: str) -> str:
+    """Return the group of a site's notices."""
+    return f"site:{name}"
+
+
+class Site:
+    """One route's view of one site."""
+
+    def __init__(self, route: Route, name: str, window: float) -> None:
+        self.route = route
+        self.window = window
+        self.members: set[str] = set()
+        self._name = name
+        self._down: dict[str, Item] = {}
+        self._opened = 0.0
+        self._last = 0.0
+        self._better: float | None = None
+
+    def release(self, workstation: str, group: Group | None) -> None:
+        """Let a workstation tell for itself: it is at this site no more."""
+        self.members.discard(workstation)
+        if self._down.pop(workstation, None) is not None and group is not None:
+            group.absorbed = False
+
+    def restore(self, notice: Notice, groups: Mapping[str, Group]) -> None:
+        """Take up what was told before a restart."""
+        if notice.at < self._last:
+            return
+        self._last = notice.at
+        if not notice.telling.standing:
+            self._down = {}
+            return
+        self._opened = notice.opened
+        for item in notice.problems:
+            self.members.add(item.workstation)
+            self._take(groups[item.workstation], item)
+
+    def due(self, groups: Mapping[str, Group], now: float) -> Notice | None:
+        """Return what is to be told now; it counts as told."""
+        down = {name: item for name, group in groups.items() if (item := _is_down(group)) is not None}
+        if self._down:
+            return self._goes_on(groups, down, now)
+        fresh = {name: item for name, item in down.items() if not groups[name].told_of(item)}
+        first = min((item.since for item in fresh.values()), default=now)
+        together = {name: item for name, item in fresh.items() if item.since - first <= self.window}
+        enough = len(together) >= FEWEST and 2 * len(together) >= len(self.members)
+        if not enough or now - first < self.route.after + self.route.wait:
+            return None
+        self._opened, self._better = first, None
+        for name, item in fresh.items():
+            self._take(groups[name], item)
+        return self._notice(Telling.PROBLEM, groups, now)
+
+    def _goes_on(self, groups: Mapping[str, Group], down: Mapping[str, Item], now: float) -> Notice | None:
+        for name, item in down.items():
+            if name not in self._down and not groups[name].told_of(item):
+                self._take(groups[name], item)
+        bad = [name for name in self._down if not groups[name].well(now, self.route.resolve_after)]
+        if 2 * len(bad) >= max(1, len(self._down)):
+            self._better = None
+        elif self._better is None:
+            self._better = now
+        if not bad or (self._better is not None and now - self._better >= max(SETTLE, self.route.resolve_after)):
+            return self._end(groups, bad, now)
+        if self.route.remind is not None and now - self._last >= self.route.remind:
+            return self._notice(Telling.REMINDER, groups, now)
+        return None
+
+    def _end(self, groups: Mapping[str, Group], bad: list[str], now: float) -> Notice:
+        parts = []
+        for name, item in self._down.items():
+            groups[name].absorbed = False
+            if name in bad:
+                groups[name].tell((item,), item.since, now)
+                parts.append(groups[name].standing(now))
+        well = tuple(groups[name].workstation or item for name, item in self._down.items() if name not in bad)
+        self._down, self._better, self._last = {}, None, now
+        return Notice(
+            telling=Telling.RESOLVED,
+            route=self.route.name,
+            group=site_group(self._name),
+            at=now,
+            opened=self._opened,
+            site=self._name,
+            recovered=well,
+            problems=tuple(item for part in parts for item in part.problems),
+            workstations=len(self.members),
+            parts=tuple(parts),
+        )
+
+    def _take(self, group: Group, item: Item) -> None:
+        group.absorbed = True
+        self._down[item.workstation] = item
+
+    def _notice(self, telling: Telling, groups: Mapping[str, Group], now: float) -> Notice:
+        self._last = now
+        here = [group for name, group in groups.items() if name in self._down]
+        return Notice(
+            telling=telling,
+            route=self.route.name,
+            group=site_group(self._name),
+            at=now,
+            opened=self._opened,
+            site=self._name,
+            problems=tuple(self._down[name] for name in sorted(self._down)),
+            affected=sum(group.affected for group in here),
+            emulators=sum(group.emulators for group in here),
+            workstations=len(self.members),
+        )
+
+
+def _is_down(group: Group) -> Item | None:
+    item = group.workstation
+    return item if item is not None and item.status is Status.DOWN and group.bad_since(item) is not None else None

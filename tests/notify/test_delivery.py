@@ -1,0 +1,238 @@
+"""From the outbox to a receiver: at least once, in order, retried, or given up and shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.breaker.policy import Policy
+from monitor.breaker.registry import Breakers
+from monitor.channels import discover, webhook
+from monitor.fleet import Fleet
+from monitor.model import Status
+from monitor.notices import ChannelSpec, Notice, Notifications, Telling
+from monitor.notify import Attempt, Ended, Notifier, Outbox, StoredJournal, worker
+from monitor.notify.outbox import Entry
+from monitor.store import Database, StoreError
+from tests.notify.conftest import Receiver
+from tests.notify.told import a_route, an_item
+
+KINDS = discover()
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[StoredJournal]:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/emuwatch.db")
+    await database.open()
+    yield StoredJournal(database, who="1/1")
+    await database.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "FIRST", 0.01)
+    monkeypatch.setattr(worker, "LONGEST", 0.05)
+    monkeypatch.setattr(worker, "GUARD", Policy(failures=3, window=600.0, open_time=0.05))
+
+
+class Telephone:
+    """A notifier with one webhook, and what became of each attempt."""
+
+    def __init__(self, url: str, outbox: Outbox) -> None:
+        self.attempts: list[Attempt] = []
+        spec = ChannelSpec("webhook", webhook.Params(url=SecretStr(url), timeout="2s"))
+        self.notifier = Notifier(
+            kinds=KINDS, fleet=Fleet(), breakers=Breakers(), outbox=outbox, told=self.attempts.append
+        )
+        config = Notifications(channels={"c": spec}, routes=(a_route(),))
+        self.notifier.replace(config, workstations=["ws-01", "ws-02"], url="https://m.example", window=60)
+
+    async def __aenter__(self) -> Self:
+        await self.notifier.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.notifier.aclose(0)
+
+    async def tell(
+        self, telling: Telling, *, at: float = NOW, group: str = "ws-01", status: Status = Status.DOWN
+    ) -> None:
+        items = (an_item(group, status=status),)
+        resolved = telling is Telling.RESOLVED
+        problems, recovered = ((), items) if resolved else (items, ())
+        await self.notifier._put(
+            Notice(telling=telling, route="r", group=group, at=at, opened=NOW, problems=problems, recovered=recovered)
+        )
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_receiver_that_fails_sometimes__gets_all_in_order_and_repetitions_carry_the_same_key(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    receiver.answers = [500, 503, 200, 500, 200, 408, 200]
+    async with Telephone(receiver.url, Outbox(journal)) as telephone:
+        for number, telling in enumerate((Telling.PROBLEM, Telling.UPDATE, Telling.RESOLVED)):
+            await telephone.tell(telling, at=NOW + number)
+        await receiver.until(lambda: len(receiver.taken) == 3)
+        assert [request.json["kind"] for request in receiver.taken] == ["problem", "update", "resolved"]
+        keys = [request.headers["X-Emuwatch-Key"] for request in receiver.requests]
+        assert list(dict.fromkeys(keys)) == [r.headers["X-Emuwatch-Key"] for r in receiver.taken]
+        assert [keys.count(key) for key in dict.fromkeys(keys)] == [3, 2, 2]
+        await until(lambda: len(telephone.attempts) == 7)
+        assert [a.outcome for a in telephone.attempts].count(Ended.FAILURE) == 4
+        (channel,) = telephone.notifier.channels()
+        assert (channel.well, channel.pending, channel.problem) == (True, 0, "")
+
+
+async def test_refused_token__is_not_retried_and_shown_until_one_gets_through(receiver: Receiver) -> None:
+    receiver.answers = [401]
+    async with Telephone(receiver.url, Outbox()) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await until(lambda: len(telephone.attempts) == 1)
+        (channel,) = telephone.notifier.channels()
+        assert (channel.well, channel.permanent, channel.problem) == (False, True, "answered HTTP 401")
+        assert telephone.attempts[0].outcome is Ended.DROPPED
+        await telephone.tell(Telling.PROBLEM, group="ws-02")
+        await until(lambda: len(telephone.attempts) == 2)
+        assert len(receiver.requests) == 2
+        (channel,) = telephone.notifier.channels()
+        assert (channel.well, channel.problem) == (True, "")
+
+
+async def test_dead_receiver__trips_the_breaker_and_is_asked_by_trials_only(receiver: Receiver) -> None:
+    receiver.status = 500
+    async with Telephone(receiver.url, Outbox()) as telephone:
+        for number in range(5):
+            await telephone.tell(Telling.PROBLEM, group=f"ws-{number:02}")
+        await receiver.until(lambda: len(receiver.requests) >= 6)
+        receiver.status = 200
+        await receiver.until(lambda: len(receiver.taken) == 5)
+        assert len({request.json["key"] for request in receiver.taken}) == 5
+
+
+async def test_killed_before_delivery__the_next_process_delivers_with_the_same_key(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    receiver.gate.clear()
+    first = Telephone(receiver.url, Outbox(journal))
+    await first.notifier.start()
+    await first.tell(Telling.PROBLEM)
+    (entry,) = await journal.live(NOW)
+    await first.notifier.aclose(0)
+    receiver.gate.set()
+    async with Telephone(receiver.url, Outbox(journal)) as second:
+        await until(lambda: bool(second.attempts))
+        assert receiver.taken[-1].json["key"] == entry.id
+        await second.tell(Telling.RESOLVED, at=NOW + 60)
+        await until(lambda: len(second.attempts) == 2)
+        assert [e.position for e in await journal.latest()] == [2]
+    assert await journal.live(NOW) == []
+
+
+async def test_claim__by_two_processes__is_one_ones(journal: StoredJournal) -> None:
+    other = StoredJournal(journal._database, who="2/2")
+    entries = [an_entry(str(number), at=number) for number in range(3)]
+    await journal.put(entries)
+    won = await asyncio.gather(*(who.claim(entries[0], now=NOW, until=NOW + 60) for who in (journal, other)))
+    assert sorted(won) == [False, True]
+    assert not await other.claim(entries[1], now=NOW, until=NOW + 60), "an older one of its alert is not settled"
+    assert [e.id for e in await other.live(NOW + 61)] == ["0", "1", "2"], "a claim lapses"
+    await journal.done(entries[0], NOW)
+    assert await other.claim(entries[1], now=NOW, until=NOW + 60)
+
+
+async def test_digest__overtakes_nothing_and_nothing_overtakes_it() -> None:
+    outbox = Outbox()
+    await outbox.put([an_entry("a", at=1), an_entry("d", at=2, alert="*"), an_entry("b", at=3, alert="r/other")])
+    first = await outbox.claim("c", now=NOW, until=NOW)
+    assert first is not None
+    assert first.id == "a"
+    assert await outbox.claim("c", now=NOW, until=NOW) is None
+    await outbox.retry_at(first, NOW + 60, "no")
+    assert await outbox.claim("c", now=NOW, until=NOW) is None
+    outbox.hasten("c", NOW)
+    for wanted in ("a", "d", "b"):
+        entry = await outbox.claim("c", now=NOW, until=NOW)
+        assert entry is not None
+        assert entry.id == wanted
+        await outbox.done(entry, NOW)
+
+
+class Flaky(StoredJournal):
+    """A journal whose store goes away."""
+
+    away = False
+
+    async def _gone(self) -> None:
+        if self.away:
+            raise StoreError("away")
+
+    async def put(self, entries: object) -> None:
+        await self._gone()
+        await super().put(entries)  # type: ignore[arg-type] # passed on
+
+    async def claim(self, entry: Entry, *, now: float, until: float) -> bool:
+        await self._gone()
+        return await super().claim(entry, now=now, until=until)
+
+    async def done(self, entry: Entry, at: float) -> None:
+        await self._gone()
+        await super().done(entry, at)
+
+    async def latest(self) -> list[Entry]:
+        await self._gone()
+        return list(await super().latest())
+
+
+async def test_store_away__messages_go_out_in_order_and_it_learns_of_them_afterwards(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    flaky = Flaky(journal._database, who="1/1")
+    outbox = Outbox(flaky)
+    async with Telephone(receiver.url, outbox) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await until(lambda: len(telephone.attempts) == 1)
+        flaky.away = True
+        await telephone.tell(Telling.UPDATE, at=NOW + 1)
+        await telephone.tell(Telling.RESOLVED, at=NOW + 2)
+        await until(lambda: len(telephone.attempts) == 3)
+        assert outbox.behind
+        flaky.away = False
+        await outbox.adopt(["c"], NOW)
+        assert outbox.behind == 0
+    assert [request.json["kind"] for request in receiver.taken] == ["problem", "update", "resolved"]
+    assert await journal.live(NOW) == []
+    assert [e.position for e in await journal.latest()] == [3]
+
+
+async def test_store_replaced_by_an_empty_one__loses_no_message(journal: StoredJournal) -> None:
+    outbox = Outbox(journal)
+    entry = an_entry("a", at=1)
+    outbox._live[entry.id] = entry
+    claimed = await outbox.claim("c", now=NOW, until=NOW + 60)
+    assert claimed == entry
+
+
+async def test_prune__keeps_the_last_of_each_alert_and_what_is_not_delivered(journal: StoredJournal) -> None:
+    entries = [an_entry(str(number), at=number) for number in range(3)]
+    await journal.put([*entries, an_entry("x", at=1, alert="r/x")])
+    for entry in entries:
+        await journal.done(entry, NOW)
+    await journal.prune(NOW + 1)
+    assert [e.id for e in await journal.latest()] == ["x", "2"]
+    assert [e.id for e in await journal.live(NOW)] == ["x"]
+
+
+def an_entry(identity: str, *, at: float, alert: str = "r/ws-01") -> Entry:
+    return Entry(id=identity, channel="c", alert=alert, position=int(at), payload="{}", created_at=at, due_at=0.0)

@@ -1,0 +1,86 @@
+"""What an operator may do by API: force and reset breakers, and say that an emulator was told to start or stop.
+
+Every route here changes something, so `monitor.web.guard` wants the operator token for it. Each action names who did it
+and why; both end up in the log and in the events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from monitor.model import Category, Key
+from monitor.web import shapes
+from monitor.web.answers import json_response
+from monitor.web.sources import SOURCES, Action, Operator
+
+LONGEST: Final = 500
+"""Characters of a reason or a name."""
+
+
+async def act_on_breaker(request: web.Request) -> web.Response:
+    """Force a breaker open or closed, or reset it; answers with its state afterwards.
+
+    Body: ``{"reason": "...", "who": "..."}``; the reason is required.
+    """
+    operator = _operator(request)
+    given = request.match_info
+    key = Key(_category(given["category"]), given["workstation"], given["scope"])
+    who, why = _who_and_why(await _body(request))
+    state = operator.act(key, Action(given["action"]), who=who, why=why)
+    if state is None:
+        raise web.HTTPNotFound(text=f"There is no breaker {str(key)!r}.")
+    return json_response(shapes.breaker(state, request.app[SOURCES].wall()))
+
+
+async def told(request: web.Request) -> web.Response:
+    """Take note that an emulator was told to start or stop: for one boot time its being away is no fault."""
+    workstation, emulator = request.match_info["id"], request.match_info["emulator"]
+    if not _operator(request).told(workstation, emulator):
+        raise web.HTTPNotFound(text=f"No emulator {emulator!r} is known on {workstation!r}.")
+    return json_response({"workstation": workstation, "emulator": emulator, "noted": True})
+
+
+ROUTES: Final = (
+    web.post(
+        r"/api/v1/breakers/{category}/{workstation}/{scope}/{action:force-open|force-close|reset}", act_on_breaker
+    ),
+    web.post("/api/v1/workstations/{id}/emulators/{emulator}/told", told),
+)
+
+
+def _operator(request: web.Request) -> Operator:
+    operator = request.app[SOURCES].operator
+    if operator is None:
+        raise web.HTTPNotFound(text="This service takes no operator's actions.")
+    return operator
+
+
+def _category(text: str) -> Category:
+    try:
+        return Category(text)
+    except ValueError:
+        known = ", ".join(Category)
+        raise web.HTTPNotFound(text=f"There is no category {text[:40]!r}; there are {known}.") from None
+
+
+async def _body(request: web.Request) -> Mapping[str, object]:
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError:
+        raise web.HTTPBadRequest(text="The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text='The body must be an object such as {"reason": "maintenance"}.')
+    return body
+
+
+def _who_and_why(body: Mapping[str, object]) -> tuple[str, str]:
+    who, why = body.get("who", ""), body.get("reason", "")
+    if not isinstance(who, str) or not isinstance(why, str) or len(who) > LONGEST or len(why) > LONGEST:
+        raise web.HTTPBadRequest(text=f"reason and who must be texts of at most {LONGEST} characters.")
+    if not why.strip():
+        raise web.HTTPBadRequest(text='Say why: {"reason": "..."}.')
+    return who.strip() or "operator", why.strip()

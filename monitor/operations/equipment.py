@@ -1,0 +1,113 @@
+"""Putting the parts of one workstation's operations together, by hand or from a config."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor.breaker.registry import Breakers
+from monitor.checks.ldplayer import CHECK, Params
+from monitor.config import load
+from monitor.dispatch import LayeredReach
+from monitor.errors import ConfigError, Problem
+from monitor.model import Target, Workstation
+from monitor.operations.console import Console
+from monitor.operations.lifecycle import Lifecycle
+from monitor.operations.outcome import Deadlines
+from monitor.operations.session import Session
+from monitor.operations.way import Way
+from monitor.transports import AnyTransportKind, Credential, discover
+
+CONSOLE = Params().console
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equipment:
+    """What operations on one workstation need to know and to have."""
+
+    machine: Workstation
+    breakers: Breakers = field(default_factory=Breakers)
+    """Those of a running service share its state; new ones know of nothing."""
+    kinds: Mapping[str, AnyTransportKind] = field(default_factory=discover, repr=False)
+    credentials: Mapping[str, Credential] = field(default_factory=dict, repr=False)
+    console: str = CONSOLE
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    direct: bool | None = None
+    """Whether commands have a desktop where they run; None: known by platform and transport."""
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def lifecycle(self, reach: Callable[[Target], LayeredReach]) -> Lifecycle:
+        """Put the parts together.
+
+        Raises:
+            ConfigError: The workstation has no transport.
+
+        """
+        way = Way(
+            self.machine,
+            kind=self._kind(),
+            breakers=self.breakers,
+            reach=reach,
+            console=self.console,
+            timeout=self.deadlines.command,
+        )
+        way.widen(max(self.deadlines.start, self.deadlines.stop))
+        console = Console(way)
+        session = Session(way, console, login=self._login(), direct=self.direct)
+        return Lifecycle(way, console, session, deadlines=self.deadlines, clock=self.clock, sleep=self.sleep)
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | Path,
+        workstation: str,
+        *,
+        breakers: Breakers | None = None,
+        deadlines: Deadlines | None = None,
+        direct: bool | None = None,
+    ) -> Equipment:
+        """Take what a config says of a workstation.
+
+        Args:
+            path: The config file.
+            workstation: The id of one of its workstations.
+            breakers: Shared ones; None: new ones, with the policies of the config.
+            deadlines: None: the default ones.
+            direct: Whether commands have a desktop where they run; None: known by platform and transport.
+
+        Raises:
+            ConfigError: The config is wrong, has no such workstation, or that one has no transport.
+
+        """
+        config = load(Path(path))
+        machine = next((each for each in config.workstations if each.id == workstation), None)
+        if machine is None:
+            raise ConfigError([Problem(str(path), None, "workstations", f"there is no workstation {workstation!r}")])
+        consoles = (each.params for each in config.targets if each.workstation == machine and each.kind == CHECK.name)
+        params = next((params for params in consoles if isinstance(params, Params)), Params())
+        equipment = cls(
+            machine=machine,
+            breakers=Breakers(policies=config.policies) if breakers is None else breakers,
+            credentials=config.credentials,
+            console=params.console,
+            deadlines=deadlines or Deadlines(),
+            direct=direct,
+        )
+        equipment._kind()
+        return equipment
+
+    def _kind(self) -> AnyTransportKind:
+        spec = self.machine.transport
+        if spec is None or spec.kind not in self.kinds:
+            words = f"{self.machine.id} has no transport to run a command over; add transport: {{kind: ssh}}"
+            raise ConfigError([Problem(self.machine.id, None, "transport", words)])
+        return self.kinds[spec.kind]
+
+    def _login(self) -> str:
+        spec = self.machine.transport
+        credential = self.credentials.get(getattr(spec.params, "credential", None) or "") if spec else None
+        return credential.user if credential is not None else ""

@@ -1,0 +1,5 @@
+"""``python -m monitor`` is ``emuwatch``."""
+
+from monitor.cli import main
+
+main()

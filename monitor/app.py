@@ -1,0 +1,341 @@
+"""The composition root: config in, running service out. Only this module knows everybody.
+
+`Service` builds the parts once, takes a config as often as one is loaded, and owns start and stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from monitor import log
+from monitor.breaker.permit import BreakerState
+from monitor.breaker.registry import Breakers
+from monitor.channels import discover as discover_channels
+from monitor.checks import discover as discover_checks
+from monitor.config import Config, load
+from monitor.dispatch import Dispatcher, places
+from monitor.errors import ConfigError, EmuwatchError, Problem
+from monitor.events import Kind
+from monitor.fleet import Fleet
+from monitor.heartbeat import Heartbeat
+from monitor.metrics import Metrics
+from monitor.model import Key, Result, Workstation
+from monitor.notify import Attempt, Notifier, Outbox, StoredJournal
+from monitor.phase import shard_of
+from monitor.reach import Transports
+from monitor.recovery import Recovery
+from monitor.roster import Roster
+from monitor.runner import Runner
+from monitor.scheduler import Scheduler
+from monitor.sinks import Fanout
+from monitor.store import Database, Memory, Past
+from monitor.token import operator_token
+from monitor.transports import discover as discover_transports
+from monitor.version import __version__
+from monitor.watching import Watch
+from monitor.web import Action, ServiceStatus, make_app
+
+FILL_SHARE: Final = 20.0
+"""How many times as long as a refill takes until the next: at most a twentieth of the loop's time goes into them."""
+FILL: Final = 1.0
+"""Seconds emulators that appear wait for others, so that a first look at a fleet refills the roster once, not often."""
+
+_log = structlog.get_logger("monitor")
+
+
+class ListenError(EmuwatchError):
+    """The page's address can't be listened on."""
+
+
+class Service:
+    """The running monitor: probes, beliefs, metrics, page."""
+
+    def __init__(self, config: Config, *, config_path: Path | None = None, shard: tuple[int, int] = (1, 1)) -> None:
+        """Build the parts; nothing runs and nothing listens before `start`.
+
+        Args:
+            config: What to watch.
+            config_path: The file a reload reads again; None: there is nothing to reload.
+            shard: Which share of the workstations is ours: (I, N), 1 <= I <= N.
+
+        """
+        self.config = config
+        self._path = config_path
+        self._shard = shard
+        self._started_at = time.time()
+        self._reloading = asyncio.Lock()
+        self._last_reload: tuple[bool, float, tuple[str, ...]] | None = None
+        self._ready = False
+        self._workstations: Sequence[Workstation] = ()
+        self._runner: web.AppRunner | None = None
+        self.fleet = Fleet()
+        self._roster = Roster()
+        self._filling: asyncio.TimerHandle | None = None
+        self._fill_took = 0.0
+        self._watch = Watch(lambda: (self.config.files, self.config.globs), self.reload_quietly)
+        self._watching: asyncio.Task[None] | None = None
+        self.breakers = Breakers(policies=config.policies)
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.metrics = Metrics(
+            registry=self.registry,
+            fleet=self.fleet,
+            breakers=self.breakers,
+            sinks=("metrics", "log", "memory", "notify"),
+        )
+        self.transports = Transports(kinds=discover_transports(), credentials=config.credentials)
+        database = Database(config.store.url)
+        self.memory = Memory(database, fleet=self.fleet, breakers=self.breakers, retention=config.store.retention)
+        self.metrics.store = self.memory.status
+        self.notifier = Notifier(
+            kinds=discover_channels(),
+            fleet=self.fleet,
+            breakers=self.breakers,
+            outbox=Outbox(StoredJournal(database, who=self._share)),
+            told=self._told,
+        )
+        self.metrics.channels = self.notifier.channels
+        self.fanout = Fanout(
+            observers={"metrics": self.metrics.observe, "log": log.transitions, "memory": self.memory.observe},
+            failed=self.metrics.sink_error,
+        )
+        self.heartbeat = Heartbeat(lagged=self.metrics.loop_lag, jumped=self._jumped)
+        self.scheduler = Scheduler(
+            runner=Runner(
+                breakers=self.breakers,
+                dispatcher=Dispatcher(
+                    checks=discover_checks(), reach=self.transports.reach, places=places(config.process_places)
+                ),
+                suspect=self.fleet.suspect,
+                stalled=self.heartbeat.stalled,
+            ),
+            recovery=Recovery(self.breakers),
+            deliver=self.deliver,
+            late=lambda _, seconds: self.metrics.lateness(seconds),
+        )
+        self.breakers.subscribe(log.breaker)
+        self.breakers.subscribe(self.memory.breaker)
+
+    @property
+    def _share(self) -> str:
+        return f"{self._shard[0]}/{self._shard[1]}"
+
+    @property
+    def url(self) -> str:
+        """Where the page is, once started."""
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("not started")
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    async def start(self) -> None:
+        """Listen, remember, then probe.
+
+        Raises:
+            ListenError: The address is taken or not ours.
+            ConfigError: The operator token can't be written or read.
+
+        """
+        token = await asyncio.to_thread(operator_token, self.config.data_dir)
+        await self._listen(token)
+        self._apply(self.config)
+        await self.memory.start(self._recall)
+        self.memory.note(Kind.SERVICE, new="started", message=f"version {__version__}, shard {self._share}")
+        if self._path is not None:
+            self._watching = asyncio.create_task(self._watch.run(), name="watch the config")
+        await self.notifier.start()
+        self.fanout.add(self.notifier)
+        self.heartbeat.start()
+        self.scheduler.start()
+        self._ready = True
+        _log.info("started", url=self.url, workstations=len(self.fleet.snapshot()), shard=self._share)
+
+    async def stop(self) -> None:
+        """Stop probing within the drain time, then stop listening."""
+        self._ready = False
+        if self._filling is not None:
+            self._filling.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.scheduler.stop(self.config.drain)
+        self.heartbeat.stop()
+        await self.fanout.aclose()
+        await self.notifier.aclose()
+        self.memory.note(Kind.SERVICE, new="stopped")
+        await self.memory.aclose()
+        await self.transports.aclose()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def reload(self) -> None:
+        """Load the config file again and take it whole, or keep the running one.
+
+        Raises:
+            ConfigError: What is wrong with it; the running config goes on.
+
+        """
+        async with self._reloading:
+            try:
+                await self._watch.note()
+                config = await asyncio.to_thread(self._load)
+            except ConfigError as error:
+                problems = tuple(map(str, error.problems))
+                self._last_reload = (False, time.time(), problems)
+                self.metrics.reloaded(ok=False, at=time.time())
+                self.memory.note(Kind.RELOAD, new="refused", message="; ".join(problems))
+                _log.error("config not reloaded, the running one goes on", problems=problems)
+                raise
+            closing = asyncio.ensure_future(self.transports.retain(config.workstations, config.credentials))
+            await asyncio.sleep(0)  # it takes the new credentials before it begins to close what is old
+            self._apply(config)
+            await closing
+            self._last_reload = (True, time.time(), ())
+            self.memory.note(Kind.RELOAD, new="ok", message=f"{len(config.workstations)} workstations")
+            _log.info("config reloaded", workstations=len(config.workstations), checks=len(config.targets))
+
+    def status(self) -> ServiceStatus:
+        """How the service itself is, for page and readiness."""
+        ok, at, problems = self._last_reload or (None, None, ())
+        store = self.memory.status()
+        return ServiceStatus(
+            started_at=self._started_at,
+            ready=self._ready,
+            version=__version__,
+            shard=self._share,
+            store_problem=store.problem,
+            store_since=store.since,
+            channels=tuple(channel for channel in self.notifier.channels() if channel.problem),
+            last_reload_ok=ok,
+            last_reload_at=at,
+            last_reload_problems=problems,
+        )
+
+    def act(self, key: Key, action: Action, *, who: str, why: str) -> BreakerState | None:
+        """Carry out an operator's action on a breaker; None: there is no such breaker."""
+        breaker = self.breakers.find(key)
+        if breaker is None:
+            return None
+        _log.warning("operator acts on a breaker", action=action.value, breaker=str(key), who=who, why=why)
+        {
+            Action.FORCE_OPEN: breaker.force_open,
+            Action.FORCE_CLOSE: breaker.force_closed,
+            Action.RESET: breaker.reset,
+        }[action](who=who, why=why)
+        return breaker.snapshot()
+
+    def told(self, workstation: str, emulator: str) -> bool:
+        """Take note that an emulator was told to start or stop; False: there is no such emulator."""
+        return self.fleet.told(workstation, emulator, time.time())
+
+    def deliver(self, result: Result) -> None:
+        """Learn from a result and tell everybody."""
+        self.fanout.deliver(result, self.fleet.apply(result))
+        seen = result.observation
+        if seen is not None and seen.entities is not None:
+            driver = self.fleet.driver(result.target)
+            changed = self._roster.hear(result.target.workstation.id, seen.entities, driver=driver)
+            if changed and self._ready and self._filling is None:
+                wait = max(FILL, FILL_SHARE * self._fill_took)
+                self._filling = asyncio.get_running_loop().call_later(wait, self._fill)
+
+    async def reload_quietly(self) -> None:
+        """Reload when nobody waits for the outcome: it is in log, page and metrics."""
+        try:
+            await self.reload()
+        except ConfigError:  # said already
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next change must still be noticed
+            self._last_reload = (False, time.time(), (f"defect: {type(error).__name__}",))
+            _log.exception("reload failed")
+
+    def _told(self, attempt: Attempt) -> None:
+        """Take note of an attempt to tell somebody something; one that is made again is no event."""
+        self.metrics.notified(attempt.channel, attempt.outcome)
+        if attempt.final:
+            words = f"{attempt.message.title}: {attempt.problem}" if attempt.problem else attempt.message.title
+            self.memory.note(Kind.NOTIFICATION, subject=attempt.channel, new=attempt.outcome.value, message=words)
+
+    def _load(self) -> Config:
+        if self._path is None:
+            raise ConfigError([Problem(file="", line=None, key="reload", message="started without a config file")])
+        return load(self._path)
+
+    def _apply(self, config: Config) -> None:
+        """Make every part watch exactly what a config says; what is unchanged keeps its history."""
+        index, shards = self._shard
+        workstations = [w for w in config.workstations if shard_of(w.id, shards) == index]
+        ours = {workstation.id for workstation in workstations}
+        targets = [target for target in config.targets if target.workstation.id in ours]
+        self.config = config
+        self._workstations = workstations
+        self._roster.replace(targets)
+        self._fill()
+        self.memory.retain(config.store.retention)
+        self.notifier.replace(
+            config.notifications,
+            workstations=ours,
+            url=config.external_url,
+            window=max((target.interval for target in targets), default=0.0),
+        )
+        self.metrics.reloaded(ok=True, at=time.time())
+
+    def _recall(self, past: Past) -> None:
+        """Go on from what was remembered; what was learnt since the start is newer."""
+        late = self._ready  # then what was learnt of breakers since is newer, but for what an operator wants
+        self.breakers.restore([saved for saved in past.breakers if saved.forced is not None or not late])
+        for name, entities in past.listed().items():
+            state = self.fleet.workstation(name)
+            if state is not None and not state.emulators:
+                self._roster.hear(name, entities)
+        self._fill()
+        self.fleet.restore(past.beliefs, past.emulators)
+
+    def _fill(self) -> None:
+        """Have every part know exactly the targets of the roster."""
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
+        began = time.monotonic()
+        targets = list(self._roster.targets())
+        self.breakers.plan(targets, policies=self.config.policies)
+        self.breakers.retain({key for target in targets for key in target.path})
+        self.fleet.replace(self._workstations, targets)
+        self.metrics.retain(targets)
+        self.scheduler.replace(targets)
+        self._fill_took = time.monotonic() - began
+
+    async def _listen(self, token: str) -> None:
+        app = make_app(
+            fleet=self.fleet,
+            breakers=self.breakers,
+            scrapes=self.metrics.scrapes,
+            token=token,
+            reload=self.reload,
+            status=self.status,
+            happened=self.memory,
+            operator=self,
+            external_url=self.config.external_url,
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runner = runner
+        host, port = self.config.listen_host, self.config.listen_port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            self._runner = None
+            raise ListenError(f"can't listen on {host}:{port}: {error.strerror}") from error
+
+    def _jumped(self, seconds: float) -> None:
+        _log.warning("wall clock jumped; reckoning all turns anew", seconds=round(seconds, 1))
+        self.scheduler.rebase()

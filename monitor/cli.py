@@ -1,0 +1,200 @@
+"""The command line: reads arguments, prints answers, sets exit codes; the work is done elsewhere.
+
+Exit codes are those of a probe: 0 up or degraded, 1 down, 2 wrong usage or config, 3 unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor import log
+from monitor.commands import breakers, discover, emulators, events, export, notify
+from monitor.config import Config, load, schema
+from monitor.errors import ConfigError
+from monitor.model import Status, WorkstationState
+from monitor.once import probe_once
+from monitor.version import __version__
+
+DOWN: Final = 1
+USAGE: Final = 2
+UNKNOWN: Final = 3
+
+COLOURS: Final = {Status.UP: "green", Status.DEGRADED: "yellow", Status.DOWN: "red", Status.UNKNOWN: "magenta"}
+
+app = typer.Typer(
+    name="emuwatch",
+    help="Monitor farms of Android emulators: guarded probes, Prometheus metrics, a status page.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(breakers.app)
+app.command("events")(events.events)
+app.command("discover")(discover.discover)
+app.add_typer(emulators.app)
+app.add_typer(export.app)
+app.add_typer(notify.app)
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The config file.", show_default=True)]
+DEFAULT_CONFIG: Final = Path("config.yaml")
+
+
+def main() -> None:
+    """Run the command; what ``emuwatch`` on the command line calls."""
+    app()
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if value:
+        typer.echo(f"emuwatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Monitor farms of Android emulators."""
+
+
+@app.command()
+def run(
+    config: ConfigPath = DEFAULT_CONFIG,
+    shard: Annotated[
+        str, typer.Option(help="Watch a stable share of the workstations only: I/N, 1 <= I <= N.")
+    ] = "1/1",
+    log_format: Annotated[str | None, typer.Option(help="console or json; overrides the config.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; overrides the config.")] = None,
+) -> None:
+    """Watch what the config names, until interrupted. SIGHUP loads the config anew."""
+    loaded = _load(config)
+    style = log_format or loaded.log_format
+    if style not in {"console", "json"}:
+        _wrong(f"--log-format: {style!r}: write console or json")
+    level = log_level or loaded.log_level
+    if level not in {"debug", "info", "warning", "error"}:
+        _wrong(f"--log-level: {level!r}: write debug, info, warning or error")
+    log.configure(style="json" if style == "json" else "console", level=level)
+    share = _shard(shard)
+    from monitor.app import ListenError, Service  # noqa: PLC0415 - the other commands start faster without
+    from monitor.serving import serve  # noqa: PLC0415 - the same
+
+    async def body() -> None:
+        await serve(Service(loaded, config_path=config, shard=share))
+
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(body())
+    except (ListenError, ConfigError) as error:
+        _wrong(str(error))
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Where the page listens, on 127.0.0.1.")] = 9877,
+    plain: Annotated[bool, typer.Option("--plain", help="Plain lines instead of a live screen.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Watch a simulated fleet of 8 workstations with 6 emulators each, with a story of faults on a loop."""
+    from monitor.demo import demo as run_demo  # noqa: PLC0415 - the other commands start faster without
+
+    raise typer.Exit(run_demo(port=port, plain=plain))
+
+
+@app.command("check-config")
+def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Say what is wrong with a config, all of it, or what it watches."""
+    from monitor.metrics.estimate import words  # noqa: PLC0415 - the other commands start faster without
+
+    loaded = _load(config)
+    typer.echo(f"{config}: ok, {len(loaded.workstations)} workstations, {len(loaded.targets)} checks")
+    typer.echo(f"/metrics: {words(loaded)}")
+
+
+@app.command()
+def probe(
+    workstation: Annotated[str, typer.Argument(help="The id of a workstation.")],
+    check: Annotated[str | None, typer.Argument(help="The name of one of its checks; all when left out.")] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    record: Annotated[
+        Path | None, typer.Option(help="Write what the host answered into this folder, without the credential.")
+    ] = None,
+) -> None:
+    """Run the checks of a workstation once and print what they say."""
+    loaded = _load(config)
+    log.configure(style="console", level="warning")
+    known = {target.workstation.id for target in loaded.targets} | {w.id for w in loaded.workstations}
+    if workstation not in known:
+        _wrong(f"{config}: no workstation {workstation!r}")
+    targets = [t for t in loaded.targets if t.workstation.id == workstation and check in {None, t.name}]
+    if not targets:
+        _wrong(f"{config}: {workstation} has no check {check!r}" if check else f"{config}: {workstation} has no checks")
+    state = asyncio.run(probe_once(loaded, targets, record=record))
+    _print_probe(state)
+    raise typer.Exit(_exit_code(state, whole=check is None))
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of the config, for editors."""
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make the fastest event loop the platform has."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop  # noqa: PLC0415 - not to be had on Windows
+
+    return uvloop.new_event_loop()
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load(path)
+    except ConfigError as error:
+        _wrong(str(error))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        _wrong(f"--shard: {text!r}: write I/N with 1 <= I <= N, e.g. 1/3")
+    return int(index), int(count)
+
+
+def _wrong(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(USAGE)
+
+
+def _print_probe(state: WorkstationState) -> None:
+    table = Table(title=Text(f"{state.workstation.id} ({state.workstation.host}): {state.status}"))
+    for heading in ("check", "status", "took", "why"):
+        table.add_column(heading, overflow="fold")
+    for check in state.checks:
+        took = "" if check.last_duration is None else f"{check.last_duration * 1000:.0f} ms"
+        status = Text(check.status.value, style=COLOURS[check.status])
+        table.add_row(Text(check.target.name), status, took, Text(check.message))
+    for emulator in state.emulators:
+        status = Text(emulator.status.value, style=COLOURS[emulator.status])
+        words = ", ".join(filter(None, (emulator.title, emulator.state, emulator.message)))
+        table.add_row(Text(emulator.id), status, "", Text(words))
+    Console().print(table)
+
+
+def _exit_code(state: WorkstationState, *, whole: bool) -> int:
+    statuses = {check.status for check in state.checks} | ({state.status} if whole else set())
+    if Status.DOWN in statuses:
+        return DOWN
+    return UNKNOWN if Status.UNKNOWN in statuses else 0

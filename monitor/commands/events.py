@@ -1,0 +1,88 @@
+"""``emuwatch events``: what happened, read from the store itself, so it also works while the service is down.
+
+Exit codes: 0 shown, 2 wrong usage or config, 3 the store could not be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.config import load
+from monitor.errors import ConfigError
+from monitor.events import Asked, Event, Kind, since
+
+USAGE: Final = 2
+UNREAD: Final = 3
+MOST: Final = 1_000_000
+_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+
+
+def events(
+    span: Annotated[str, typer.Option("--since", help="How far back (24h, 7d), or from when (RFC 3339).")] = "24h",
+    kind: Annotated[list[Kind] | None, typer.Option(help="Only these kinds; may be repeated.")] = None,
+    workstation: Annotated[str, typer.Option(help="Only those of one workstation.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="The latest so many.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 - a flag
+    config: Annotated[Path, typer.Option("--config", "-c", help="The config file.")] = Path("config.yaml"),
+) -> None:
+    """Show what happened, the oldest first."""
+    try:
+        url = load(config).store.url
+        moment = since(span, time.time())
+    except ConfigError as error:
+        _end(str(error), USAGE)
+    except ValueError as error:
+        _end(f"--since: {error}", USAGE)
+    asked = Asked(kinds=tuple(kind or ()), workstation=workstation, since=moment, limit=limit)
+    found = asyncio.run(_read(url, asked))
+    found.reverse()
+    if as_json:
+        for event in found:
+            typer.echo(json.dumps(asdict(event) | {"at": _iso(event.at)}, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+async def _read(url: str, asked: Asked) -> list[Event]:
+    from monitor.store import Database, StoreError  # noqa: PLC0415 - the other commands start faster without
+    from monitor.store.history import find  # noqa: PLC0415 - the same
+
+    database = Database(url)
+    try:
+        await database.look()
+        return await database.read(lambda connection: find(connection, asked))
+    except StoreError as error:
+        _end(f"the store can't be read: {error}", UNREAD)
+    finally:
+        await database.aclose()
+
+
+def _print(found: list[Event]) -> None:
+    table = Table()
+    for heading in ("when", "kind", "workstation", "what", "change", "why", "who"):
+        table.add_column(heading, overflow="fold")
+    for event in found:
+        change = " → ".join(filter(None, (event.old, event.new)))
+        words = (_iso(event.at), event.kind.value, event.workstation, event.subject, change, event.message, event.who)
+        table.add_row(*(Text(word.translate(_CONTROLS)) for word in words))
+    Console().print(table)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _end(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

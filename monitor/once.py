@@ -1,0 +1,49 @@
+"""Run some checks once, through the same runner as the service, with breakers that remember nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from monitor.breaker.registry import Breakers
+from monitor.checks import discover as discover_checks
+from monitor.config import Config
+from monitor.dispatch import Dispatcher, places
+from monitor.fleet import Fleet
+from monitor.model import Target, WorkstationState
+from monitor.reach import Transports
+from monitor.runner import Runner
+from monitor.transports import discover as discover_transports
+
+
+async def probe_once(config: Config, targets: Sequence[Target], *, record: Path | None = None) -> WorkstationState:
+    """Probe targets of one workstation once, all at the same time.
+
+    Args:
+        config: Where they come from.
+        targets: At least one, all of the same workstation. One run is believed at once, whatever `down_after` says.
+        record: A folder to write what the host answered into; None: nothing is written.
+
+    Returns:
+        What that one look says of the workstation.
+
+    """
+    once = [replace(target, down_after=1, up_after=1) for target in targets]
+    workstation = once[0].workstation
+    transports = Transports(kinds=discover_transports(), credentials=config.credentials, record=record)
+    fleet = Fleet()
+    fleet.replace([workstation], once)
+    runner = Runner(
+        breakers=Breakers(policies=config.policies),
+        dispatcher=Dispatcher(checks=discover_checks(), reach=transports.reach, places=places(config.process_places)),
+    )
+    try:
+        for result in await asyncio.gather(*map(runner.run, once)):
+            fleet.apply(result)
+    finally:
+        await transports.aclose()
+    state = fleet.workstation(workstation.id)
+    assert state is not None, "the fleet was given this workstation"  # noqa: S101 - for the type checker
+    return state

@@ -1,0 +1,101 @@
+"""A config is taken whole or not at all, and what did not change goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from monitor.app import Service
+from monitor.config import load
+from monitor.errors import ConfigError
+from monitor.simulator.farm import Farm
+from tests.e2e.conftest import INTERVAL, OPEN_TIME, Recorder
+
+BAD = sorted((Path(__file__).parents[1] / "data" / "config").glob("bad-*.yaml"))
+
+
+@dataclass
+class Running:
+    """A service that watches two simulated workstations by a config file."""
+
+    service: Service
+    config: Path
+    recorder: Recorder
+    document: dict[str, list[dict[str, object]]]
+
+    async def write(self, document: object) -> None:
+        await asyncio.to_thread(self.config.write_text, yaml.safe_dump(document))
+
+    async def scrape(self) -> str:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.service.url}metrics") as response:
+            return await response.text()
+
+    def workstations(self) -> set[str]:
+        return {state.workstation.id for state in self.service.fleet.snapshot()}
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    async with Farm(workstations=2) as farm:
+        document = farm.config(interval=INTERVAL, open_time=OPEN_TIME)
+        path = tmp_path / "config.yaml"
+        await asyncio.to_thread(path.write_text, yaml.safe_dump(document))
+        service = Service(await asyncio.to_thread(load, path), config_path=path)
+        await service.start()
+        recorder = Recorder()
+        service.fanout.add(recorder)
+        try:
+            yield Running(service, path, recorder, document)  # type: ignore[arg-type]  # its workstations are a list
+        finally:
+            await service.stop()
+
+
+async def test_reload__every_bad_config__leaves_the_running_one_untouched_and_says_so(running: Running) -> None:
+    before = (running.service.config, running.workstations())
+    assert len(BAD) >= 20
+    for path in BAD:
+        await asyncio.to_thread(running.config.write_bytes, await asyncio.to_thread(path.read_bytes))
+        with pytest.raises(ConfigError):
+            await running.service.reload()
+        assert (running.service.config, running.workstations()) == before, path.name
+    assert "emuwatch_config_last_reload_successful 0" in await running.scrape()
+    assert running.service.status().last_reload_ok is False
+    async with aiohttp.ClientSession() as session, session.get(running.service.url) as response:
+        assert "config.yaml" in await response.text()
+
+
+async def test_reload__workstation_removed__is_gone_from_page_and_metrics_and_the_other_keeps_its_history(
+    running: Running,
+) -> None:
+    async with asyncio.timeout(10):
+        while len(running.recorder.results) < 20:
+            running.recorder.heard.clear()
+            await running.recorder.heard.wait()
+    kept = running.service.fleet.workstation("ws-01")
+    running.document["workstations"] = running.document["workstations"][:1]
+    await running.write(running.document)
+    await running.service.reload()
+    assert running.workstations() == {"ws-01"}
+    text = await running.scrape()
+    assert 'workstation="ws-01"' in text
+    assert 'workstation="ws-02"' not in text
+    again = running.service.fleet.workstation("ws-01")
+    assert kept is not None
+    assert again is not None
+    assert [check.since for check in again.checks] == [check.since for check in kept.checks]
+
+
+async def test_change_of_the_file__without_a_signal__is_reloaded_soon(running: Running) -> None:
+    running.document["workstations"] = running.document["workstations"][:1]
+    await running.write(running.document)
+    async with asyncio.timeout(15):
+        while running.service.status().last_reload_ok is None:  # noqa: ASYNC110 - a file, not an event
+            await asyncio.sleep(0.1)
+    assert running.service.status().last_reload_ok
+    assert running.workstations() == {"ws-01"}

@@ -1,0 +1,58 @@
+"""From which values on something is not well: the same as in ``alerts/rules``, which a test compares.
+
+A limit without an alert of its own says so. Colours are made of them in `looks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One or two values beyond which a figure is yellow, then red."""
+
+    alert: str | None
+    """The alert whose rule holds these values; None: nobody is alerted."""
+    written: str = ""
+    """How the rule's expression says it; a test looks for it there."""
+    warning: float | None = None
+    critical: float | None = None
+    below: bool = False
+    """Whether less is worse."""
+
+
+DAY: Final = 86400.0
+
+DISK_FREE: Final = Limit(
+    alert="DiskWillFill",
+    written="emuwatch_workstation_disk_free_bytes / emuwatch_workstation_disk_size_bytes < 0.05",
+    warning=0.2,
+    critical=0.05,
+    below=True,
+)
+MEMORY_AVAILABLE: Final = Limit(alert="MemoryLow", written="< 0.05", critical=0.05, below=True)
+CERTIFICATE: Final = Limit(
+    alert="CertificateEnds", written="< 14 * 86400", warning=14 * DAY, critical=2 * DAY, below=True
+)
+LATENCY: Final = Limit(
+    alert="CheckLatencyHigh", written="avg_over_time(emuwatch_check_last_duration_seconds[10m]) > 2", warning=2.0
+)
+TRIPS: Final = Limit(alert="BreakerFlapping", written="> 3", warning=3.0)
+LATENESS: Final = Limit(alert="EmuwatchLate", written="> 5", warning=5.0)
+SITE_DOWN: Final = Limit(
+    alert="WorkstationUnreachableSite",
+    written="avg without (workstation) (emuwatch:workstation_down:max) >= 0.5",
+    critical=0.5,
+)
+LOOP_LAG: Final = Limit(alert=None, warning=0.25, critical=1.0)
+"""From one second on, timeouts are held to be our own fault and count against nobody."""
+CPU: Final = Limit(alert=None, warning=0.85, critical=0.95)
+LOSS: Final = Limit(alert=None, warning=0.05, critical=0.5)
+ANY: Final = Limit(alert=None, critical=1.0)
+"""One is too many."""
+SOME: Final = Limit(alert=None, warning=1.0)
+"""One is worth a look."""
+
+ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Limit))

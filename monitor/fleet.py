@@ -269,7 +269,7 @@ def _hear_endpoint(endpoint: Endpoint | None, check: CheckBelief, result: Result
     if result.outcome in {Outcome.SUPPRESSED, Outcome.ERROR}:
         endpoint.not_asked()
     elif failure is None or failure.category is not Category.NETWORK:
-        endpoint.answered(result.at)
+        endpoint.answered(result.at - result.duration)  # it may have fallen silent while it was being asked
     else:
         tripped = result.tripped == check.target.path[0]
         after = 1 if tripped else check.target.down_after

@@ -20,7 +20,7 @@ class Endpoint:
     misses: dict[str, int] = field(default_factory=dict)
     """How many runs in a row got no answer, by check; empty when the last one did."""
     heard_at: float = 0.0
-    """Unix time of its last answer."""
+    """Unix time up to which it surely was there: when the last run that got an answer began."""
     silent_since: float = 0.0
     """Unix time of the first of the misses."""
     awaited: bool = True

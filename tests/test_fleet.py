@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -219,6 +221,18 @@ def test_workstation__the_other_endpoint_was_heard_before_one_fell_silent__is_no
     changed = [*fleet.apply(failed(login, 2.0)), *fleet.apply(failed(login, 3.0))]
     assert of_workstation(changed) == []
     assert of_workstation([*fleet.apply(answered(ping, 4.0))]) == [Status.DEGRADED]
+
+
+def test_workstation__power_cut_in_the_middle_of_a_command__its_deadline_is_no_sign_of_life() -> None:
+    fleet = watching(login := a_login(), panel := a_target("panel", network("http:80")))
+    fleet.apply(answered(login, 1.0))
+    fleet.apply(answered(panel, 1.0))
+    cut_short = failed(login, 12.0, Category.WORKSTATION, Reason.TIMEOUT)
+    changed = [*fleet.apply(failed(panel, 11.0)), *fleet.apply(replace(cut_short, duration=5.0))]
+    changed += fleet.apply(failed(panel, 14.0))
+    assert of_workstation(changed) == []
+    changed = [*fleet.apply(failed(login, 17.0)), *fleet.apply(failed(login, 22.0))]
+    assert of_workstation(changed) == [Status.DOWN]
 
 
 def test_workstation__an_endpoint_not_asked_yet__is_waited_for() -> None:

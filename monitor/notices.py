@@ -7,14 +7,16 @@ Pure values. `monitor.notify.policy` decides which notices are due, `monitor.not
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from fnmatch import fnmatchcase
 from typing import Final
 
 from monitor.model import NOTHING, Category, Severity, Status, SubjectKind
 
 ANY: Final = ("*",)
+"""The wildcard that fits everything."""
 DIGEST_GROUP: Final = "*"
 """The group of a digest: it stands for many, so nothing of its channel may overtake it."""
 
@@ -207,3 +209,13 @@ class Notifications:
     title: str | None = None
     """A template; None: the default."""
     text: str | None = None
+
+
+def fits(patterns: Iterable[str], text: str) -> bool:
+    """Whether one of several wildcards, like those of a shell, fits a text."""
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def all_fit(patterns: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether each label there is a wildcard for fits it; one that is not there is empty."""
+    return all(fnmatchcase(labels.get(name, ""), pattern) for name, pattern in patterns.items())

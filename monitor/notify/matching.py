@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
-
 from monitor.model import Status, SubjectKind
-from monitor.notices import Item, Route
+from monitor.notices import Item, Route, all_fit, fits
 
 
 def concerns(route: Route, item: Item) -> bool:
@@ -14,9 +11,9 @@ def concerns(route: Route, item: Item) -> bool:
     return (
         item.kind in route.kinds
         and item.category in route.categories
-        and _any(route.sites, item.site)
-        and _any(route.workstations, item.workstation)
-        and all(fnmatchcase(item.labels.get(name, ""), pattern) for name, pattern in route.labels.items())
+        and fits(route.sites, item.site)
+        and fits(route.workstations, item.workstation)
+        and all_fit(route.labels, item.labels)
     )
 
 
@@ -45,7 +42,3 @@ def covered(route: Route, item: Item, workstation: Item | None) -> bool:
     if workstation.status is Status.DOWN or item.status is Status.UNKNOWN:
         return True
     return item.kind is SubjectKind.CHECK and wanted(route, workstation)
-
-
-def _any(patterns: Iterable[str], text: str) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)

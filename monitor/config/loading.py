@@ -21,11 +21,15 @@ from monitor.config.policies import check_windows, read_policies
 from monitor.config.problems import Place, Report
 from monitor.config.settings import Config
 from monitor.config.shapes import InventoryKeys, RootKeys
+from monitor.config.silences import read_silences
 from monitor.config.source import Items, Section, parse
 from monitor.config.store import read_store
 from monitor.config.words import validated
 from monitor.errors import ConfigError, Problem
+from monitor.silences import Purpose
 from monitor.transports import AnyTransportKind
+
+_SILENCES = ((Purpose.SILENCE, "silences"), (Purpose.MAINTENANCE, "maintenance"))
 
 
 def load(
@@ -122,6 +126,9 @@ def _load(text: str, name: str, context: Context, files: Iterable[Path]) -> Conf
     data_dir = _data_dir(keys, context)
     store = read_store(_section(root, "store"), keys.store, data_dir, context)
     notifications = read_notifications(_section(root, "notifications"), monitor.channels.discover(), context)
+    silences = [
+        silence for purpose, key in _SILENCES for silence in read_silences(root.get(key), purpose, context.report)
+    ]
     context.report.check()
     host, _, port = keys.listen.rpartition(":")
     return Config(
@@ -139,6 +146,7 @@ def _load(text: str, name: str, context: Context, files: Iterable[Path]) -> Conf
         workstations=tuple(fleet.workstations),
         targets=tuple(fleet.targets),
         notifications=notifications,
+        silences=tuple(silences),
         files=tuple(context.files),
         globs=tuple(str(locate(pattern, context.base, context.environ)) for pattern in keys.inventory_files),
         warnings=context.report.warnings,

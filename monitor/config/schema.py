@@ -17,6 +17,7 @@ from monitor.checks import AnyCheck
 from monitor.config.notifications import secret_files
 from monitor.config.routes import ChannelKeys, NotificationKeys, RouteKeys
 from monitor.config.shapes import CheckKeys, CredentialKeys, EntryKeys, RootKeys, TemplateKeys
+from monitor.config.silences import SilenceKeys
 from monitor.transports import AnyTransportKind
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -50,6 +51,9 @@ def schema(
     root["properties"]["workstations"]["items"] = {"$ref": "#/$defs/workstation"}
     root["properties"]["templates"]["additionalProperties"] = {"$ref": "#/$defs/template"}
     root["properties"]["credentials"]["additionalProperties"] = {"$ref": "#/$defs/credential"}
+    definitions["silence"] = _object(SilenceKeys, definitions)
+    for key in ("silences", "maintenance"):
+        root["properties"][key]["items"] = {"$ref": "#/$defs/silence"}
     root["properties"]["notifications"] = _notifications(definitions)
     return {"$schema": DIALECT, "title": "Emuwatch config", **root, "$defs": definitions}
 

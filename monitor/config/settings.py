@@ -11,6 +11,7 @@ from monitor.breaker.machine import Policy
 from monitor.errors import Problem
 from monitor.model import Category, Target, Workstation
 from monitor.notices import Notifications
+from monitor.silences import Silence
 from monitor.transports import Credential
 
 
@@ -45,6 +46,8 @@ class Config:
     workstations: tuple[Workstation, ...] = field(repr=False)
     targets: tuple[Target, ...] = field(repr=False)
     notifications: Notifications = field(default_factory=Notifications, repr=False)
+    silences: tuple[Silence, ...] = field(default=(), repr=False)
+    """Silences and windows of maintenance."""
     files: tuple[Path, ...]
     """Everything that was read: the config, inventories, password files."""
     globs: tuple[str, ...]

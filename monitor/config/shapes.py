@@ -284,4 +284,6 @@ class RootKeys(InventoryKeys):
     credentials: dict[str, Any] = Field(default_factory=dict)
     templates: dict[str, Any] = Field(default_factory=dict)
     notifications: dict[str, Any] = Field(default_factory=dict, description="who is told what")
+    silences: list[Any] = Field(default_factory=list, description="when nobody is told of what")
+    maintenance: list[Any] = Field(default_factory=list, description="the same, and pages and metrics show it")
     inventory_files: list[Word] = Field(default_factory=list, description="files or globs that hold `workstations:`")

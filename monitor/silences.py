@@ -95,7 +95,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat:
-    """Over and over: begins when a cron line says so, and lasts."""
+    """Over and over: begins when a cron line says so, and lasts. Making one may read the time zone from disk."""
 
     schedule: str
     """Five fields, as Debian's cron understands them."""
@@ -103,23 +103,25 @@ class Repeat:
     """Seconds."""
     timezone: str = "UTC"
     """Of the tz database."""
+    _zone: tzinfo = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look the time zone up, once."""
+        object.__setattr__(self, "_zone", zone(self.timezone))
 
     def span(self, now: float) -> Span | None:
         """Return the span a moment is in, or the next one; None: it never begins again."""
-        at = datetime.fromtimestamp(now - now % MINUTE, zone(self.timezone))
-        try:
-            last = next(
-                CronSim(self.schedule, datetime.fromtimestamp(at.timestamp() + MINUTE, at.tzinfo), reverse=True)
-            )
-        except StopIteration:
-            last = None
-        if last is not None and now < last.timestamp() + self.duration:
-            return Span(last.timestamp(), last.timestamp() + self.duration)
-        try:
-            following = next(CronSim(self.schedule, at)).timestamp()
-        except StopIteration:
-            return None
-        return Span(following, following + self.duration)
+        minute = now - now % MINUTE
+        begins = self._begins(minute + MINUTE, reverse=True)  # the line may be true of this very minute
+        if begins is None or now >= begins + self.duration:
+            begins = self._begins(minute)
+        return None if begins is None else Span(begins, begins + self.duration)
+
+    def _begins(self, at: float, *, reverse: bool = False) -> float | None:
+        """Return the Unix time at which the line is true next after a full minute, or last before it."""
+        moment = datetime.fromtimestamp(at, self._zone)
+        found = next(CronSim(self.schedule, moment, reverse=reverse), None)  # it looks 50 years far
+        return None if found is None else found.timestamp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ class Silences:
     def put(self, silence: Silence) -> None:
         """Take one, instead of what was known by its id; one that somebody ended stays ended."""
         known = self._all.get(silence.id)
-        if known is None or known.ended_at is None:
+        if known != silence and (known is None or known.ended_at is None):
             self._all[silence.id] = silence
             self._next = float("-inf")
 
@@ -228,6 +230,10 @@ class Silences:
         """Return one that is active and covers a workstation as a whole; None: there is none."""
         found = (each for each in self._active.values() if each.purpose is purpose)
         return next((each for each in found if each.matchers.cover_workstation(workstation)), None)
+
+
+class StandingError(Exception):
+    """It stands in the config, and goes on as long as it stands there."""
 
 
 def ended(silence: Silence, *, who: str, at: float) -> Silence:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import RowMapping, Table, and_, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +19,7 @@ from monitor.inventory import RememberedEmulator
 from monitor.model import Category, EmulatorRun, Entity, Key, Reason, Status
 from monitor.store.tables import BELIEFS, BREAKERS, EMULATORS
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 Thing = Remembered | RememberedEmulator | Saved
 
@@ -136,13 +137,14 @@ async def load(connection: AsyncConnection) -> Past:
     emulators = (await connection.execute(select(EMULATORS))).mappings()
     breakers = (await connection.execute(select(BREAKERS))).mappings()
     return Past(
-        beliefs=tuple(_each(beliefs, _belief)),
-        emulators=tuple(_each(emulators, _emulator)),
-        breakers=tuple(_each(breakers, _breaker)),
+        beliefs=tuple(readable(beliefs, _belief)),
+        emulators=tuple(readable(emulators, _emulator)),
+        breakers=tuple(readable(breakers, _breaker)),
     )
 
 
-def _each(found: Iterable[RowMapping], read: Any) -> Iterator[Any]:
+def readable(found: Iterable[RowMapping], read: Callable[[RowMapping], T]) -> Iterator[T]:
+    """Read each row; one of words this version does not know is passed over."""
     for values in found:
         try:
             yield read(values)

@@ -108,22 +108,7 @@ SILENCES: Final = Table(
     "silences",
     METADATA,
     Column("id", String(40), primary_key=True),
-    Column("matchers", Text, nullable=False),
-    Column("starts_at", Float(53), nullable=False),
-    Column("ends_at", Float(53), nullable=False),
-    Column("who", Text, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("created_at", Float(53), nullable=False),
-    Column("ended_at", Float(53)),
-    Column("ended_by", Text),
-    Index("silences_end", "ends_at"),
-)
-"""`matchers` is JSON; `ended_at`: before its time, by hand."""
-
-MAINTENANCE: Final = Table(
-    "maintenance",
-    METADATA,
-    Column("id", String(40), primary_key=True),
+    Column("purpose", String(20), nullable=False),
     Column("name", Text, nullable=False),
     Column("matchers", Text, nullable=False),
     Column("starts_at", Float(53)),
@@ -135,6 +120,10 @@ MAINTENANCE: Final = Table(
     Column("why", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
     Column("ended_at", Float(53)),
-    Column("ended_by", Text),
+    Column("ended_by", Text, nullable=False),
 )
-"""One-off (`starts_at`, `ends_at`) or repeated (`schedule` as cron, `duration` in seconds, `timezone`)."""
+"""Silences and windows of maintenance that operators made; those of the config are not kept.
+
+`matchers` is JSON. One-off (`starts_at`, `ends_at`) or repeated (`schedule` as cron, `duration` in seconds,
+`timezone`); `ended_at`: before its time, by hand.
+"""

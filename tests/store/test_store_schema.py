@@ -15,7 +15,7 @@ from monitor.store.migrations import Migrations
 from monitor.store.tables import METADATA
 
 MEMORY = {"beliefs", "emulators", "breakers", "events", "alembic_version"}
-VOICE = {"outbox", "silences", "maintenance"}
+VOICE = {"outbox", "silences"}
 
 
 def names(connection: Connection) -> set[str]:
@@ -54,6 +54,13 @@ async def test_open__older_file__goes_up_and_keeps_what_is_in_it(database: Datab
     assert await tables(database) == MEMORY | VOICE
     rows = await database.read(lambda connection: connection.execute(text("SELECT at, new FROM events")))
     assert rows.all() == [(1.5, "down")]
+
+
+async def test_downgrade__to_any_version__and_up_again(database: Database) -> None:
+    for version in ("0002", "0001", "0002"):
+        await downgrade(database, version)
+        await database.open()
+        assert await tables(database) == MEMORY | VOICE
 
 
 async def test_downgrade__to_nothing__leaves_nothing_and_comes_up_again(database: Database) -> None:

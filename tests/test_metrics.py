@@ -39,9 +39,11 @@ from monitor.model import (
     WorkstationState,
 )
 from monitor.notify import ChannelStatus
+from monitor.silences import Purpose, Silence
 from monitor.store import StoreStatus
 from tests.fakes import FakeClock, a_target, a_workstation, answered, failed
 from tests.servers import require_program
+from tests.test_silences import a_silence
 
 Labels = Mapping[str, str]
 
@@ -483,6 +485,23 @@ FACTS = HostFacts(
 )
 
 
+class Silenced:
+    """One window of maintenance over everything."""
+
+    def over(self, workstation: Workstation, purpose: Purpose) -> Silence | None:
+        return a_silence() if purpose is Purpose.MAINTENANCE else None
+
+    def active(self, purpose: Purpose) -> int:
+        return int(purpose is Purpose.MAINTENANCE)
+
+
+def test_maintenance__is_shown_of_each_workstation_and_counted() -> None:
+    shown = eventful()
+    assert shown.value("workstation_maintenance", workstation="ws-01") == 1
+    assert shown.value("silences", purpose="maintenance") == 1
+    assert shown.value("silences", purpose="silence") == 0
+
+
 def eventful() -> Scene:
     """A scene in which every metric has a sample."""
     workstation = replace(a_workstation(), labels={"rack": "b2"})
@@ -506,6 +525,7 @@ def eventful() -> Scene:
         name="ops", kind="webhook", well=False, since=1000.0, problem="answered HTTP 500", permanent=False, pending=1
     )
     real.metrics.channels = lambda: [channel]
+    real.metrics.silences = Silenced()
     real.metrics.notified("ops", "dropped")
     return real
 

@@ -24,7 +24,8 @@ from monitor.metrics.families import Families
 from monitor.metrics.label import clean
 from monitor.metrics.scrapes import Entity, Scrapes
 from monitor.metrics.series import OUTCOMES, SURE
-from monitor.model import Key, Outcome, Result, SubjectKind, Target, Transition, WorkstationState
+from monitor.model import Key, Outcome, Result, SubjectKind, Target, Transition, Workstation, WorkstationState
+from monitor.silences import Purpose, Silence
 from monitor.store import StoreStatus
 from monitor.version import __version__
 
@@ -57,6 +58,16 @@ class BreakerTable(Protocol):
 
     def figures(self) -> Iterator[tuple[Key, Figures]]:
         """What is measured of one breaker after the other."""
+
+
+class Silencing(Protocol):
+    """Silences and windows of maintenance, as far as they are read here."""
+
+    def over(self, workstation: Workstation, purpose: Purpose, /) -> Silence | None:
+        """Return one that is active and covers a workstation as a whole."""
+
+    def active(self, purpose: Purpose, /) -> int:
+        """Count those that are active."""
 
 
 class Channel(Protocol):
@@ -123,6 +134,8 @@ class Metrics:
         """How the store is doing; None: there is none."""
         self.channels: Callable[[], Sequence[Channel]] = tuple
         """How the channels that tell people are doing."""
+        self.silences: Silencing | None = None
+        """Which workstations are silenced or maintained; None: there is no such thing."""
         self._notified: Counter[tuple[str, str]] = Counter()
         self.era = 0
         """Changes whenever targets may have left the config, and with every load of it."""
@@ -187,7 +200,7 @@ class Metrics:
         """Everything of the farm as it is now, one after the other."""
         for key, figures in self._breakers.figures():
             yield series.BREAKERS, key, (key,), figures
-        counts = self._counts
+        counts, silences = self._counts, self.silences
         for state in self._fleet.each():
             workstation = state.workstation
             for check in state.checks:
@@ -195,7 +208,9 @@ class Metrics:
                 count = counts.get(target.id, _UNCOUNTED)
                 values = series.check_values(check, runs=tuple(count.runs), last_sure=count.sure)
                 yield series.CHECKS, target.id, (target,), values
-            yield series.WORKSTATIONS, workstation.id, (workstation,), series.workstation_values(state)
+            maintained = silences is not None and silences.over(workstation, Purpose.MAINTENANCE) is not None
+            values = series.workstation_values(state, maintained=maintained)
+            yield series.WORKSTATIONS, workstation.id, (workstation,), values
             facts = series.told(state.checks)
             if facts is not None:
                 volumes, values = series.host_values(facts)
@@ -239,7 +254,7 @@ class Metrics:
             scrape.add(names.STORE_UP, {}, store.up)
             scrape.add(names.STORE_PENDING, {}, store.pending)
             scrape.add(names.STORE_DROPPED, {}, store.dropped)
-        self._add_channels(scrape)
+        self._add_telling(scrape)
         for sink, errors in self._sink_errors.items():
             scrape.add(names.SINK_ERRORS, {"sink": clean(sink)}, errors)
         for source, answers in self._answers.items():
@@ -250,8 +265,11 @@ class Metrics:
             scrape.add(names.SCRAPE_SERIES, {}, count)
         scrape.add(names.BUILD_INFO, {"version": __version__, "python_version": platform.python_version()}, 1)
 
-    def _add_channels(self, scrape: Families) -> None:
-        """Show how people are told; every outcome is born at 0."""
+    def _add_telling(self, scrape: Families) -> None:
+        """Show how people are told, and what they are not told; every outcome is born at 0."""
+        if self.silences is not None:
+            for purpose in Purpose:
+                scrape.add(names.SILENCES, {"purpose": purpose.value}, self.silences.active(purpose))
         for channel in self.channels():
             label = {"channel": clean(channel.name)}
             for outcome in ("success", FAILURE, DROPPED):

@@ -143,6 +143,9 @@ WORKSTATION_GPU = _gauge(
 )
 WORKSTATION_DISK = _gauge("workstation_disk_size_bytes", "Size of the volume.", (*WORKSTATION, "volume"))
 WORKSTATION_DISK_FREE = _gauge("workstation_disk_free_bytes", "What is free on the volume.", (*WORKSTATION, "volume"))
+WORKSTATION_MAINTENANCE = _gauge(
+    "workstation_maintenance", "Whether a window of maintenance covers the workstation: 0 no, 1 yes.", WORKSTATION
+)
 EMULATORS = _gauge(
     "emulators", "Known emulators by state; absent while no console listed any.", (*WORKSTATION, "state")
 )
@@ -184,6 +187,7 @@ NOTIFICATIONS_PENDING = _gauge("notifications_pending", "Messages that wait to b
 CHANNEL_UP = _gauge(
     "notification_channel_up", "Whether the channel's last attempt succeeded: 1 yes, 0 no; absent before.", ("channel",)
 )
+SILENCES = _gauge("silences", "Silences and windows of maintenance that are active.", ("purpose",))
 SCRAPES = _counter(
     "scrapes_total",
     "Answers of /metrics by source: rendered, or shared (a rendering begun for another request, up to 1 s before).",

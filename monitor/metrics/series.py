@@ -153,18 +153,28 @@ def _workstation_columns(workstation: Workstation) -> Sequence[Column]:
     return (
         Column(names.WORKSTATION_STATUS, tuple({**own, "status": status.value} for status in Status)),
         Column(names.WORKSTATION_INFO, (cleaned(workstation.labels) | own | info,)),
+        Column(names.WORKSTATION_MAINTENANCE, (own,)),
         Column(names.EMULATORS, tuple({**own, "state": state} for state in EMULATOR_STATES)),
     )
 
 
-WORKSTATIONS: Final = Kind((names.WORKSTATION_STATUS, names.WORKSTATION_INFO, names.EMULATORS), _workstation_columns)
+WORKSTATIONS: Final = Kind(
+    (names.WORKSTATION_STATUS, names.WORKSTATION_INFO, names.WORKSTATION_MAINTENANCE, names.EMULATORS),
+    _workstation_columns,
+)
 
 
-def workstation_values(state: WorkstationState) -> Values:
-    """Read one workstation: its status, and how many emulators are in which state once any is known."""
+def workstation_values(state: WorkstationState, *, maintained: bool) -> Values:
+    """Read one workstation.
+
+    Args:
+        state: What is believed of it; of its emulators it is shown how many are in which state, once any is known.
+        maintained: Whether a window of maintenance covers it.
+
+    """
     counts = Counter([emulator.state for emulator in state.emulators])
     emulators = tuple([counts[name] for name in EMULATOR_STATES]) if counts else None
-    return (_NUMBER_OF_STATUS[state.status], 1, emulators)
+    return (_NUMBER_OF_STATUS[state.status], 1, int(maintained), emulators)
 
 
 # What hosts tell.

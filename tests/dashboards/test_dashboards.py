@@ -34,6 +34,7 @@ AWAITED: Mapping[str, str] = {
 }
 """Names a dashboard of Emuwatch itself is to show once they are exported."""
 AD_HOC: Mapping[str, str] = {
+    "emuwatch_silences": "few, and listed with who and why on the page",
     "emuwatch_check_info": "carries the labels the config gives a check, to join them to its figures; unknown here",
 }
 """Names that stand in no dashboard and no rule, each with its reason."""

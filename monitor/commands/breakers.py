@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,20 +15,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.client import Client, ServiceError, segment
-from monitor.config import load
-from monitor.errors import ConfigError
+from monitor.client import Client, segment
+from monitor.commands.service import DEFAULT_CONFIG, USAGE, ConfigPath, service
 
-USAGE: Final = 2
-UNREACHED: Final = 3
 PARTS: Final = 3
-DEFAULT_CONFIG: Final = Path("config.yaml")
 
 app = typer.Typer(
     name="breakers", help="List, force and reset the breakers of the running service.", no_args_is_help=True
 )
 
-ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The config file of the service.")]
 BreakerKey = Annotated[str, typer.Argument(metavar="KEY", help="category/workstation/scope, as `list` prints it.")]
 Why = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept with the event.")]
 
@@ -40,8 +34,8 @@ def list_(
     state: Annotated[str | None, typer.Option(help="Only these: open, half_open, closed or forced.")] = None,
 ) -> None:
     """List them, open ones first."""
-    with _service(config) as service:
-        rows = list(_all(service, f"?state={segment(state)}" if state else ""))
+    with service(config) as running:
+        rows = list(_all(running, f"?state={segment(state)}" if state else ""))
     table = Table()
     for heading in ("breaker", "state", "next trial", "trips", "refused"):
         table.add_column(heading, overflow="fold")
@@ -78,28 +72,15 @@ def _act(config: Path, key: str, action: str, reason: str) -> None:
         typer.echo(f"{key!r} is no breaker; write category/workstation/scope, e.g. network/ws-01/ssh:22", err=True)
         raise typer.Exit(USAGE)
     path = "/".join(map(segment, parts))
-    with _service(config) as service:
-        state = service.post(f"/api/v1/breakers/{path}/{action}", {"reason": reason, "who": getpass.getuser()})
+    with service(config) as running:
+        state = running.post(f"/api/v1/breakers/{path}/{action}", {"reason": reason, "who": getpass.getuser()})
     forced = f", forced {state['forced']}" if state["forced"] else ""
     typer.echo(f"{key}: {state['state']}{forced}")
 
 
-def _all(service: Client, query: str) -> Iterator[dict[str, Any]]:
+def _all(running: Client, query: str) -> Iterator[dict[str, Any]]:
     path: str | None = f"/api/v1/breakers{query}"
     while path:
-        page = service.get(path)
+        page = running.get(path)
         yield from page["breakers"]
         path = page["next"]
-
-
-@contextmanager
-def _service(config: Path) -> Iterator[Client]:
-    """Talk to the service, and turn what goes wrong into a sentence and an exit code."""
-    try:
-        yield Client(load(config))
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(USAGE) from None
-    except ServiceError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(UNREACHED if error.__cause__ is not None else USAGE) from None

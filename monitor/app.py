@@ -35,8 +35,10 @@ from monitor.recovery import Recovery
 from monitor.roster import Roster
 from monitor.runner import Runner
 from monitor.scheduler import Scheduler
+from monitor.silencing import Silencing
 from monitor.sinks import Fanout
 from monitor.store import Database, Memory, Past
+from monitor.store.silences import StoredSilences
 from monitor.token import operator_token
 from monitor.transports import discover as discover_transports
 from monitor.version import __version__
@@ -94,11 +96,16 @@ class Service:
         database = Database(config.store.url)
         self.memory = Memory(database, fleet=self.fleet, breakers=self.breakers, retention=config.store.retention)
         self.metrics.store = self.memory.status
+        self.silencing = Silencing(
+            StoredSilences(database), note=self.memory.note, retention=config.store.retention, announces=shard[0] == 1
+        )
+        self.metrics.silences = self.silencing
         self.notifier = Notifier(
             kinds=discover_channels(),
             fleet=self.fleet,
             breakers=self.breakers,
             outbox=Outbox(StoredJournal(database, who=self._share)),
+            muted=self.silencing.muted,
             told=self._told,
         )
         self.metrics.channels = self.notifier.channels
@@ -150,6 +157,7 @@ class Service:
         self.memory.note(Kind.SERVICE, new="started", message=f"version {__version__}, shard {self._share}")
         if self._path is not None:
             self._watching = asyncio.create_task(self._watch.run(), name="watch the config")
+        await self.silencing.start()
         await self.notifier.start()
         self.fanout.add(self.notifier)
         self.heartbeat.start()
@@ -169,6 +177,7 @@ class Service:
         self.heartbeat.stop()
         await self.fanout.aclose()
         await self.notifier.aclose()
+        await self.silencing.aclose()
         self.memory.note(Kind.SERVICE, new="stopped")
         await self.memory.aclose()
         await self.transports.aclose()
@@ -280,6 +289,7 @@ class Service:
         self._roster.replace(targets)
         self._fill()
         self.memory.retain(config.store.retention)
+        self.silencing.configure(config.silences, retention=config.store.retention)
         self.notifier.replace(
             config.notifications,
             workstations=ours,
@@ -322,6 +332,7 @@ class Service:
             reload=self.reload,
             status=self.status,
             happened=self.memory,
+            silences=self.silencing,
             operator=self,
             external_url=self.config.external_url,
         )

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import log
-from monitor.commands import breakers, discover, emulators, events, export, notify
+from monitor.commands import breakers, discover, emulators, events, export, notify, silences
 from monitor.config import Config, load, schema
 from monitor.errors import ConfigError
 from monitor.model import Status, WorkstationState
@@ -43,6 +43,8 @@ app.command("discover")(discover.discover)
 app.add_typer(emulators.app)
 app.add_typer(export.app)
 app.add_typer(notify.app)
+app.add_typer(silences.silences)
+app.add_typer(silences.maintenance)
 
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The config file.", show_default=True)]
 DEFAULT_CONFIG: Final = Path("config.yaml")

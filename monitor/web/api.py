@@ -14,7 +14,7 @@ from aiohttp import web
 
 from monitor.web import query, rows, shapes
 from monitor.web.answers import json_response
-from monitor.web.sources import SOURCES
+from monitor.web.sources import SOURCES, overlays
 from monitor.web.words import iso
 
 _LIMIT: Final = 500
@@ -24,9 +24,13 @@ _MOST: Final = 1000
 async def workstations(request: web.Request) -> web.Response:
     """List the workstations asked for."""
     sources = request.app[SOURCES]
-    found = rows.select(sources.fleet.snapshot(), query.parse(request.query))
+    states = sources.fleet.snapshot()
+    covered = overlays(sources.silences, states)
+    found = rows.select(states, query.parse(request.query), covered)
     offset, limit = _stretch(request)
-    shown = [shapes.summary(state) for state in found[offset : offset + limit]]
+    shown = [
+        shapes.summary(state, covered.get(state.workstation.id, rows.BARE)) for state in found[offset : offset + limit]
+    ]
     return _list(request, "workstations", shown, total=len(found))
 
 
@@ -40,7 +44,8 @@ async def workstation(request: web.Request) -> web.Response:
     mine = sorted(
         (each for each in sources.breakers.items() if each.key.workstation == name), key=lambda each: each.key
     )
-    return json_response(shapes.detail(state, mine, sources.wall()))
+    overlay = overlays(sources.silences, [state]).get(name, rows.BARE)
+    return json_response(shapes.detail(state, mine, overlay, sources.wall()))
 
 
 async def breakers(request: web.Request) -> web.Response:

@@ -29,7 +29,7 @@ async def act_on_breaker(request: web.Request) -> web.Response:
     operator = _operator(request)
     given = request.match_info
     key = Key(_category(given["category"]), given["workstation"], given["scope"])
-    who, why = _who_and_why(await _body(request))
+    who, why = who_and_why(await body_of(request))
     state = operator.act(key, Action(given["action"]), who=who, why=why)
     if state is None:
         raise web.HTTPNotFound(text=f"There is no breaker {str(key)!r}.")
@@ -67,7 +67,8 @@ def _category(text: str) -> Category:
         raise web.HTTPNotFound(text=f"There is no category {text[:40]!r}; there are {known}.") from None
 
 
-async def _body(request: web.Request) -> Mapping[str, object]:
+async def body_of(request: web.Request) -> Mapping[str, object]:
+    """Read the JSON object of a request."""
     try:
         body = json.loads(await request.read() or b"{}")
     except ValueError:
@@ -77,10 +78,18 @@ async def _body(request: web.Request) -> Mapping[str, object]:
     return body
 
 
-def _who_and_why(body: Mapping[str, object]) -> tuple[str, str]:
-    who, why = body.get("who", ""), body.get("reason", "")
-    if not isinstance(who, str) or not isinstance(why, str) or len(who) > LONGEST or len(why) > LONGEST:
-        raise web.HTTPBadRequest(text=f"reason and who must be texts of at most {LONGEST} characters.")
+def who_and_why(body: Mapping[str, object]) -> tuple[str, str]:
+    """Read who does something, and why; a reason is required."""
+    why = body.get("reason", "")
+    if not isinstance(why, str) or len(why) > LONGEST:
+        raise web.HTTPBadRequest(text=f"reason must be a text of at most {LONGEST} characters.")
     if not why.strip():
         raise web.HTTPBadRequest(text='Say why: {"reason": "..."}.')
-    return who.strip() or "operator", why.strip()
+    return name_of(body.get("who", "")), why.strip()
+
+
+def name_of(who: object) -> str:
+    """Read an operator's name; nobody in particular if none is given."""
+    if not isinstance(who, str) or len(who) > LONGEST:
+        raise web.HTTPBadRequest(text=f"who must be a text of at most {LONGEST} characters.")
+    return who.strip() or "operator"

@@ -35,10 +35,13 @@ class Show(enum.StrEnum):
     DEGRADED = "degraded"
     UNKNOWN = "unknown"
     UP = "up"
+    MAINTENANCE = "maintenance"
 
-    def admits(self, status: Status) -> bool:
-        """Whether a workstation of this status is shown."""
-        return self is Show.ALL or self.value == status.value or (self is Show.NOT_UP and status is not Status.UP)
+    def admits(self, status: Status, *, maintained: bool = False) -> bool:
+        """Whether a workstation of this status is shown; one that is maintained counts apart."""
+        if self in {Show.ALL, Show.MAINTENANCE}:
+            return maintained or self is Show.ALL
+        return not maintained and (self.value == status.value or (self is Show.NOT_UP and status is not Status.UP))
 
 
 class Layer(enum.StrEnum):

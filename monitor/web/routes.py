@@ -10,9 +10,19 @@ from aiohttp import hdrs, web
 
 from monitor.metrics import Scrapes
 from monitor.web import actions, api, assets, discovery, events, operators, scrape, views
+from monitor.web import silences as quiet
 from monitor.web.failing import errors
 from monitor.web.guard import guard
-from monitor.web.sources import SOURCES, Beliefs, BreakerTable, EventSource, Operator, ServiceStatus, Sources
+from monitor.web.sources import (
+    SOURCES,
+    Beliefs,
+    BreakerTable,
+    EventSource,
+    Operator,
+    ServiceStatus,
+    SilenceTable,
+    Sources,
+)
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -42,6 +52,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
     wall: Callable[[], float] = time.time,
     refresh: int = 10,
     happened: EventSource | None = None,
+    silences: SilenceTable | None = None,
     operator: Operator | None = None,
     external_url: str | None = None,
 ) -> web.Application:
@@ -57,6 +68,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
         wall: Unix time.
         refresh: Seconds after which a page reloads itself; 0: never.
         happened: Knows the events; None: nothing does.
+        silences: Silences and windows of maintenance; None: there are none.
         operator: Carries out operators' actions; None: there are none.
         external_url: How operators reach the service, when a proxy stands before it.
 
@@ -76,6 +88,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
         status=status,
         wall=wall,
         refresh=refresh,
+        silences=silences,
         events=happened,
         operator=operator,
         external_url=external_url,
@@ -96,6 +109,7 @@ def _routes() -> list[web.RouteDef]:
         web.get("/workstations/{id}", views.workstation),
         web.get("/breakers", views.breakers),
         web.get("/events", events.page),
+        web.get("/silences", quiet.page),
         web.get("/metrics", scrape.metrics),
         web.get("/-/healthy", actions.healthy),
         web.get("/-/ready", actions.ready),
@@ -106,5 +120,6 @@ def _routes() -> list[web.RouteDef]:
         web.get("/api/v1/events", events.listing),
         web.get("/api/v1/targets/http_sd", discovery.http_sd),
         *operators.ROUTES,
+        *quiet.ROUTES,
         web.get(assets.STYLE_URL, assets.style),
     ]

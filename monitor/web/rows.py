@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 from monitor.breaker.machine import State
 from monitor.breaker.permit import BreakerState
 from monitor.model import EmulatorRun, EmulatorState, Status, WorkstationState, worst
+from monitor.silences import Silence
 from monitor.web.query import PAGE_SIZE, Layer, Order, Query
 
 WORST_FIRST: Final = (Status.DOWN, Status.DEGRADED, Status.UNKNOWN, Status.UP)
@@ -29,6 +30,19 @@ class Segment:
     width: float
 
 
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What covers a workstation as a whole."""
+
+    maintenance: Silence | None = None
+    silence: Silence | None = None
+
+
+Overlays = Mapping[str, Overlay]
+"""By workstation; one that nothing covers is not in it."""
+BARE: Final = Overlay()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One workstation of the overview."""
@@ -39,6 +53,7 @@ class Row:
     bar: tuple[Segment, ...]
     open: Sequence[BreakerState]
     stale: int
+    overlay: Overlay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +61,11 @@ class Totals:
     """The whole fleet in figures, whatever is shown of it."""
 
     status: Status
-    """The worst of all; UNKNOWN of none."""
+    """The worst of all that are not maintained; UNKNOWN of none."""
     workstations: int
     by_status: Mapping[Status, int]
+    """Of those that are not maintained."""
+    maintained: int
     running: int
     known: int
     open: int
@@ -77,13 +94,21 @@ def running(emulators: Iterable[EmulatorState]) -> int:
     return sum(emulator.state == EmulatorRun.RUNNING.value for emulator in emulators)
 
 
-def totals(states: Sequence[WorkstationState], open_breakers: int) -> Totals:
+def maintained(states: Iterable[WorkstationState], overlays: Overlays) -> frozenset[str]:
+    """Return the ids of those that somebody works on."""
+    ids = (state.workstation.id for state in states)
+    return frozenset(name for name in ids if overlays.get(name, BARE).maintenance is not None)
+
+
+def totals(states: Sequence[WorkstationState], open_breakers: int, overlays: Overlays) -> Totals:
     """Sum up the fleet."""
-    by_status = Counter(state.status for state in states)
+    apart = maintained(states, overlays)
+    by_status = Counter(state.status for state in states if state.workstation.id not in apart)
     return Totals(
         status=worst(*by_status),
         workstations=len(states),
         by_status={status: by_status[status] for status in WORST_FIRST},
+        maintained=len(apart),
         running=sum(running(state.emulators) for state in states),
         known=sum(len(state.emulators) for state in states),
         open=open_breakers,
@@ -103,24 +128,24 @@ def count_open(breakers: ByWorkstation) -> int:
     return sum(each.state is State.OPEN for mine in breakers.values() for each in mine)
 
 
-def select(states: Sequence[WorkstationState], query: Query) -> list[WorkstationState]:
+def select(states: Sequence[WorkstationState], query: Query, overlays: Overlays) -> list[WorkstationState]:
     """Return the workstations asked for in the order asked for; `states` come ordered by id."""
-    needle = query.text.casefold()
+    needle, apart = query.text.casefold(), maintained(states, overlays)
     found = [
         state
         for state in states
-        if query.status.admits(state.status)
+        if query.status.admits(state.status, maintained=state.workstation.id in apart)
         and (not query.site or state.workstation.site == query.site)
         and (not needle or needle in f"{state.workstation.id}\n{state.workstation.host}".casefold())
     ]
     if query.order is Order.WORST:
-        found.sort(key=lambda state: _RANK[state.status])
+        found.sort(key=lambda state: (state.workstation.id in apart, _RANK[state.status]))
     elif query.order is Order.SITE:
         found.sort(key=lambda state: (state.workstation.site, _RANK[state.status]))
     return found
 
 
-def row(state: WorkstationState, open_breakers: ByWorkstation) -> Row:
+def row(state: WorkstationState, open_breakers: ByWorkstation, overlays: Overlays) -> Row:
     """Work out what the overview shows of one workstation."""
     return Row(
         state=state,
@@ -129,6 +154,7 @@ def row(state: WorkstationState, open_breakers: ByWorkstation) -> Row:
         bar=bar(emulator.status for emulator in state.emulators),
         open=open_breakers.get(state.workstation.id, ()),
         stale=sum(check.stale_since is not None for check in state.checks),
+        overlay=overlays.get(state.workstation.id, BARE),
     )
 
 

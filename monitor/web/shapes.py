@@ -4,6 +4,7 @@ Stable: fields are added, never renamed or removed. Moments are RFC 3339 in UTC 
 (``_seconds``), statuses are ``up``, ``degraded``, ``down``, ``unknown``; a figure that is no finite number is null.
 
 Workstation (list):  id, host, site, labels, status, since, message, flapping,
+                     maintenance, silence (ids of what covers it as a whole, or null),
                      checks {up, degraded, down, unknown, stale}, emulators {running, known}
 Workstation (alone): the same, but checks [check], emulators [emulator], breakers [breaker]
 Check:               name, kind, status, since, reason, message, stale_since, flapping, critical, emulator, path [key],
@@ -13,6 +14,9 @@ Emulator:            id, driver, index, title, state, status, since, reason, mes
 Breaker:             key {category, workstation, scope}, state (closed, half_open, open), forced, trial_running,
                      retry_after_seconds, next_trial, trips, rejections, failures {low, medium, high, critical},
                      open_seconds, last_trip, policy {failures, min_severity, window_seconds, open_seconds}
+Silence:             id, purpose (silence, maintenance), name, phase (active, pending, ended), workstations, sites,
+                     labels, subjects, starts, ends (of its span now, or of the next one), schedule, duration_seconds,
+                     timezone (of one that repeats), who, reason, created, ended, ended_by (by hand), configured
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from monitor.model import (
     Workstation,
     WorkstationState,
 )
+from monitor.silences import Repeat, Silence
 from monitor.web import rows
 from monitor.web.words import iso
 
@@ -57,34 +62,62 @@ def _who(workstation: Workstation) -> Json:
     }
 
 
-def _belief(state: WorkstationState) -> Json:
+def _belief(state: WorkstationState, overlay: rows.Overlay) -> Json:
     return {
         **_who(state.workstation),
         "status": state.status.value,
         "since": iso(state.since),
         "message": state.message,
         "flapping": state.flapping,
+        "maintenance": overlay.maintenance and overlay.maintenance.id,
+        "silence": overlay.silence and overlay.silence.id,
     }
 
 
-def summary(state: WorkstationState) -> Json:
+def summary(state: WorkstationState, overlay: rows.Overlay) -> Json:
     """Return a workstation as the list shows it."""
     counts = Counter(check.status for check in state.checks)
     stale = sum(check.stale_since is not None for check in state.checks)
     return {
-        **_belief(state),
+        **_belief(state, overlay),
         "checks": {**{status.value: counts[status] for status in Status}, "stale": stale},
         "emulators": {"running": rows.running(state.emulators), "known": len(state.emulators)},
     }
 
 
-def detail(state: WorkstationState, breakers: Iterable[BreakerState], now: float) -> Json:
+def detail(state: WorkstationState, breakers: Iterable[BreakerState], overlay: rows.Overlay, now: float) -> Json:
     """Return a workstation with all that hangs on it."""
     return {
-        **_belief(state),
+        **_belief(state, overlay),
         "checks": [check(each) for each in state.checks],
         "emulators": [emulator(each) for each in state.emulators],
         "breakers": [breaker(each, now) for each in breakers],
+    }
+
+
+def silence(silence: Silence, now: float) -> Json:
+    """Return a silence or a window of maintenance."""
+    span, repeat = silence.span(now), silence.when if isinstance(silence.when, Repeat) else None
+    return {
+        "id": silence.id,
+        "purpose": silence.purpose.value,
+        "name": silence.name,
+        "phase": silence.phase(now).value,
+        "workstations": list(silence.matchers.workstations),
+        "sites": list(silence.matchers.sites),
+        "labels": dict(silence.matchers.labels),
+        "subjects": list(silence.matchers.subjects),
+        "starts": None if span is None else iso(span.starts_at),
+        "ends": None if span is None else iso(span.ends_at),
+        "schedule": None if repeat is None else repeat.schedule,
+        "duration_seconds": None if repeat is None else repeat.duration,
+        "timezone": None if repeat is None else repeat.timezone,
+        "who": silence.who,
+        "reason": silence.why,
+        "created": iso(silence.created_at) if silence.created_at else None,
+        "ended": iso(silence.ended_at),
+        "ended_by": silence.ended_by,
+        "configured": silence.configured,
     }
 
 

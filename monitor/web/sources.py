@@ -15,7 +15,9 @@ from aiohttp import web
 from monitor.breaker.permit import BreakerState
 from monitor.events import Asked, Found
 from monitor.metrics import Scrapes
-from monitor.model import Key, WorkstationState
+from monitor.model import Key, Workstation, WorkstationState
+from monitor.silences import Purpose, Silence
+from monitor.web.rows import BARE, Overlay, Overlays
 
 
 class Beliefs(Protocol):
@@ -51,6 +53,27 @@ class Operator(Protocol):
 
     def told(self, workstation: str, emulator: str) -> bool:
         """Take note that an emulator was told to start or stop; False: there is no such emulator."""
+
+
+class SilenceTable(Protocol):
+    """Silences and windows of maintenance."""
+
+    def each(self) -> Iterable[Silence]:
+        """Return all that are known, the latest made first."""
+
+    def over(self, workstation: Workstation, purpose: Purpose, /) -> Silence | None:
+        """Return one that is active and covers a workstation as a whole; None: there is none."""
+
+    async def add(self, silence: Silence, /) -> bool:
+        """Take one from now on; return whether it is kept over a restart already."""
+
+    async def end(self, identity: str, /, *, who: str, why: str) -> Silence | None:
+        """End one before its time and return it; None: there is no such.
+
+        Raises:
+            StandingError: It stands in the config, and goes on as long as it stands there.
+
+        """
 
 
 class BreakerTable(Protocol):
@@ -124,12 +147,27 @@ class Sources:
     wall: Callable[[], float]
     refresh: int
     """Seconds after which a page reloads itself; 0: never."""
+    silences: SilenceTable | None
+    """None: this application knows of none."""
     events: EventSource | None
     """None: this application remembers nothing."""
     operator: Operator | None
     """None: this application only shows."""
     external_url: str | None
     """How operators reach the service when it is not how it sees itself (a proxy)."""
+
+
+def overlays(silences: SilenceTable | None, states: Iterable[WorkstationState]) -> Overlays:
+    """Return what covers each workstation; those that nothing covers are left out."""
+    if silences is None:
+        return {}
+    found = {
+        state.workstation.id: Overlay(
+            silences.over(state.workstation, Purpose.MAINTENANCE), silences.over(state.workstation, Purpose.SILENCE)
+        )
+        for state in states
+    }
+    return {name: overlay for name, overlay in found.items() if overlay != BARE}
 
 
 SOURCES: Final = web.AppKey("sources", Sources)

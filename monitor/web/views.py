@@ -8,7 +8,7 @@ from aiohttp import web
 
 from monitor.model import Status
 from monitor.web import pages, query, rows
-from monitor.web.sources import SOURCES
+from monitor.web.sources import SOURCES, overlays
 
 
 def frame(request: web.Request, asked: query.Query) -> Mapping[str, object]:
@@ -29,15 +29,16 @@ async def overview(request: web.Request) -> web.Response:
     asked = query.parse(request.query)
     states = sources.fleet.snapshot()
     open_breakers = rows.not_closed(sources.breakers.items())
-    page = rows.paginate(rows.select(states, asked), asked.page)
+    covered = overlays(sources.silences, states)
+    page = rows.paginate(rows.select(states, asked, covered), asked.page)
     return pages.render(
         "overview",
         {
             **frame(request, asked),
-            "totals": rows.totals(states, rows.count_open(open_breakers)),
+            "totals": rows.totals(states, rows.count_open(open_breakers), covered),
             "sites": rows.sites(states),
             "page": page,
-            "rows": [rows.row(state, open_breakers) for state in page.rows],
+            "rows": [rows.row(state, open_breakers, covered) for state in page.rows],
         },
     )
 
@@ -56,6 +57,7 @@ async def workstation(request: web.Request) -> web.Response:
         {
             **frame(request, asked),
             "state": state,
+            "overlay": overlays(sources.silences, [state]).get(name, rows.BARE),
             "running": rows.running(state.emulators),
             "breakers": rows.select_breakers(mine, query.Query()),
         },

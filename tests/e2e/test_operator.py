@@ -8,11 +8,14 @@ import re
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from monitor.breaker.machine import Forced, State
 from monitor.client import Client, ServiceError
-from monitor.model import Category, Key, Status
+from monitor.events import Asked, Kind
+from monitor.model import Category, Key, Status, SubjectKind
+from monitor.notify.facts import seen_of
 from tests.e2e.conftest import Watched
 
 
@@ -70,3 +73,47 @@ async def test_emulators__stopped_from_the_command_line__is_no_fault_for_one_boo
     await watched.until(lambda: watched.state.emulators[0].state == "stopped")
     assert watched.state.emulators[0].status is Status.UP
     assert "just told" in watched.state.emulators[0].message
+
+
+async def test_silence__by_command_line__nobody_is_told_until_it_is_ended(watched: Watched, config: Path) -> None:
+    code, said = await emuwatch(
+        "silence", "add", "-w", "ws-*", "--for", "2h", "--reason", "new disk", "--name", "disk", "-c", config
+    )
+    assert (code, "active" in said) == (0, True), said
+    (item,) = [item for item in seen_of(watched.state).items if item.kind is SubjectKind.WORKSTATION]
+    assert watched.service.silencing.muted(item)
+    code, said = await emuwatch("silence", "list", "-c", config)
+    assert (code, "new disk" in said) == (0, True), said
+    (silence,) = watched.service.silencing.each()
+    code, said = await emuwatch("silence", "end", silence.id, "--reason", "done", "-c", config)
+    assert (code, said.strip()) == (0, f"{silence.id}: ended")
+    assert not watched.service.silencing.muted(item)
+    found = await watched.service.memory.find(Asked(kinds=(Kind.SILENCE,)))
+    assert [(event.new, event.subject, bool(event.who)) for event in found.events] == [
+        ("ended", "disk", True),
+        ("added", "disk", True),
+    ]
+
+
+async def test_maintenance__by_command_line__is_in_the_metrics(watched: Watched, config: Path) -> None:
+    code, said = await emuwatch("maintenance", "add", "-w", "ws-01", "--for", "2h", "--reason", "moved", "-c", config)
+    assert code == 0, said
+    async with aiohttp.ClientSession() as session, session.get(f"{watched.service.url}metrics") as response:
+        text = await response.text()
+    assert 'emuwatch_workstation_maintenance{workstation="ws-01"} 1' in text
+    assert 'emuwatch_silences{purpose="maintenance"} 1' in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--for", "2h"), "say whom it covers"),
+        (("-w", "ws-01"), "needs one of ends and duration"),
+        (("--label", "rack", "--for", "2h"), "write NAME=VALUE"),
+    ],
+)
+async def test_silence__said_wrong__exits_2_and_says_how(
+    watched: Watched, config: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out = await emuwatch("silence", "add", *arguments, "--reason", "x", "-c", config)
+    assert (code, said in out) == (2, True), out

@@ -28,6 +28,7 @@ from monitor.model import (
     Workstation,
     WorkstationState,
 )
+from monitor.silences import Matchers, Purpose, Repeat, Silence, Silences, Span, StandingError, ended
 from monitor.web import ServiceStatus, make_app
 
 NOW = 1_767_312_000.0
@@ -50,6 +51,7 @@ class Farm:
     states: list[WorkstationState] = field(default_factory=list)
     breakers: list[BreakerState] = field(default_factory=list)
     service: ServiceStatus = field(default_factory=lambda: service())  # noqa: PLW0108 - `service` is defined further down
+    quiet: Silences = field(default_factory=Silences)
     snapshots: int = 0
     reloads: int = 0
     trouble: BaseException | None = None
@@ -63,6 +65,27 @@ class Farm:
 
     def items(self) -> Iterable[BreakerState]:
         return list(self.breakers)
+
+    def each(self) -> Iterable[Silence]:
+        return self.quiet.each()
+
+    def over(self, workstation: Workstation, purpose: Purpose) -> Silence | None:
+        self.quiet.tick(NOW)
+        return self.quiet.over(workstation, purpose)
+
+    async def add(self, silence: Silence) -> bool:
+        self.quiet.put(silence)
+        return True
+
+    async def end(self, identity: str, *, who: str, why: str) -> Silence | None:
+        assert why
+        silence = self.quiet.find(identity)
+        if silence is None:
+            return None
+        if silence.configured:
+            raise StandingError
+        self.quiet.put(over := ended(silence, who=who, at=NOW))
+        return over
 
     async def reload(self) -> None:
         self.reloads += 1
@@ -82,6 +105,7 @@ class Farm:
             reload=self.reload,
             status=lambda: self.service,
             wall=lambda: NOW,
+            silences=self,
             refresh=refresh,
             external_url=external_url,
         )
@@ -301,6 +325,37 @@ def refused(identity: str) -> WorkstationState:
             emulator(index, "unknown", UNKNOWN, message="ssh open, next trial in 9 s") for index in range(4)
         ),
     )
+
+
+def a_silence(identity: str = "5eed", **more: object) -> Silence:
+    values: dict[str, object] = {
+        "matchers": Matchers(workstations=("ws-03",)),
+        "when": Span(NOW - 600, NOW + 5_400),
+        "who": "kim",
+        "why": "a new disk",
+        "created_at": NOW - 600,
+        **more,
+    }
+    return Silence(id=identity, **values)  # type: ignore[arg-type]  # a test names the fields it is about
+
+
+def silences() -> list[Silence]:
+    return [
+        a_silence(),
+        a_silence("a11", purpose=Purpose.MAINTENANCE, matchers=Matchers(workstations=("ws-05",)), why="cabling"),
+        a_silence(
+            "config-maintenance-updates",
+            purpose=Purpose.MAINTENANCE,
+            name="updates",
+            matchers=Matchers(sites=("Hall A",)),
+            when=Repeat(schedule="0 3 * * sun", duration=7_200.0, timezone="Europe/Berlin"),
+            who="config",
+            why="Windows updates",
+            created_at=0.0,
+            configured=True,
+        ),
+        a_silence("01d", when=Span(NOW - 9_000, NOW - 4_000), ended_at=NOW - 7_000, ended_by="lee"),
+    ]
 
 
 def breaker(key: Key, **more: object) -> BreakerState:

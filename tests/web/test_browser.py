@@ -10,8 +10,9 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
+from monitor.silences import Matchers
 from tests.servers import require_program
-from tests.web.farm import NOW, breaker, emulator, healthy, mixed, service
+from tests.web.farm import NOW, a_silence, breaker, emulator, healthy, mixed, service, silences
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,6 +33,7 @@ PAGES = [
     "/workstations/ws-07",
     "/workstations/ws-00",
     "/breakers",
+    "/silences",
     "/nope",
 ]
 
@@ -70,6 +72,8 @@ async def address() -> AsyncIterator[str]:
     )
     farm.breakers.append(breaker(replace(farm.breakers[0].key, scope=LONG)))
     farm.service = service(last_reload_ok=False, last_reload_at=NOW - 9, last_reload_problems=(LONG, "a.yaml:3: no"))
+    for silence in (*silences(), a_silence(LONG, who=LONG, why=LONG, matchers=Matchers(workstations=(LONG, "ws-00")))):
+        farm.quiet.put(silence)
     async with TestServer(farm.app()) as server:
         yield str(server.make_url("")).rstrip("/")
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from monitor.model import Fact
+from monitor.silences import Matchers, Phase
 from monitor.web import pages, query, rows, shapes, words
-from tests.web.farm import NOW, breaker, check, emulator, healthy, machine, service
+from tests.web.farm import NOW, a_silence, breaker, check, emulator, healthy, machine, service
 from tests.web.markup import read
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=60)
@@ -48,12 +49,24 @@ def every_page(text: str) -> list[str]:
         "code": 200,
     }
     page = rows.paginate([one], 1)
-    overview = {"totals": rows.totals([one], 1), "sites": [text], "page": page, "rows": [rows.row(one, {text: [held]})]}
+    fits = Matchers(workstations=(text,), sites=(text,), subjects=(text,), labels={text: text})
+    quiet = a_silence(who=text, why=text, name=text, matchers=fits)
+    covered = {text: rows.Overlay(quiet, quiet)}
+    overview = {
+        "totals": rows.totals([one], 1, covered),
+        "sites": [text],
+        "page": page,
+        "rows": [rows.row(one, {text: [held]}, covered)],
+    }
+    silences = {"phases": {Phase.ACTIVE: [quiet]}, "counts": {Phase.ACTIVE: 1}, "status": one.status}
     census = {"known": 1, "census": rows.census([held]), "status": one.status, "page": rows.paginate([held], 1)}
     return [
         pages.html("overview", frame | overview).decode(),
-        pages.html("workstation", frame | {"state": one, "running": 1, "breakers": [held]}).decode(),
+        pages.html(
+            "workstation", frame | {"state": one, "running": 1, "breakers": [held], "overlay": covered[text]}
+        ).decode(),
         pages.html("breakers", frame | census).decode(),
+        pages.html("silences", frame | silences).decode(),
         pages.html("error", {"title": "Not Found", "message": text, "code": 404}).decode(),
     ]
 
@@ -85,7 +98,7 @@ def test_title__is_whole_in_the_tooltip_and_isolated_from_what_follows() -> None
 @given(ANY_TEXT, st.floats())
 def test_json__is_strict_whatever_hosts_say(text: str, number: float) -> None:
     state = replace(healthy("x"), message=text, checks=(check(machine("x"), text, facts={"n": number, "s": text}),))
-    json.dumps(shapes.detail(state, [], NOW), allow_nan=False)
+    json.dumps(shapes.detail(state, [], rows.BARE, NOW), allow_nan=False)
 
 
 @given(st.text(max_size=12), st.floats() | st.integers() | st.booleans() | st.text(max_size=9))

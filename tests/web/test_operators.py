@@ -96,7 +96,7 @@ async def test_action__without_token__is_refused_and_not_done(client: Client, ha
         (f"{PATH}/reset", b'{"reason": "  "}', 400, "Say why"),
         (f"{PATH}/reset", b"[]", 400, "must be an object"),
         (f"{PATH}/reset", b"{", 400, "not JSON"),
-        (f"{PATH}/reset", b'{"reason": 7}', 400, "must be texts"),
+        (f"{PATH}/reset", b'{"reason": 7}', 400, "must be a text"),
         (f"{PATH}/melt", b'{"reason": "x"}', 404, ""),
         ("/api/v1/breakers/network/ws-01/ssh%3A23/reset", b'{"reason": "x"}', 404, "There is no breaker"),
         ("/api/v1/breakers/nonsense/ws-01/ssh%3A22/reset", b'{"reason": "x"}', 404, "There is no category"),

@@ -24,6 +24,7 @@ from monitor.config import Config, load
 from monitor.dispatch import Dispatcher, places
 from monitor.errors import ConfigError, EmuwatchError, Problem
 from monitor.events import Kind
+from monitor.feed import Feed
 from monitor.fleet import Fleet
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
@@ -94,7 +95,14 @@ class Service:
         )
         self.transports = Transports(kinds=discover_transports(), credentials=config.credentials)
         database = Database(config.store.url)
-        self.memory = Memory(database, fleet=self.fleet, breakers=self.breakers, retention=config.store.retention)
+        self.feed = Feed()
+        self.memory = Memory(
+            database,
+            fleet=self.fleet,
+            breakers=self.breakers,
+            retention=config.store.retention,
+            heard=self.feed.publish,
+        )
         self.metrics.store = self.memory.status
         self.silencing = Silencing(
             StoredSilences(database), note=self.memory.note, retention=config.store.retention, announces=shard[0] == 1
@@ -181,6 +189,7 @@ class Service:
         self.memory.note(Kind.SERVICE, new="stopped")
         await self.memory.aclose()
         await self.transports.aclose()
+        self.feed.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -332,6 +341,7 @@ class Service:
             reload=self.reload,
             status=self.status,
             happened=self.memory,
+            feed=self.feed,
             silences=self.silencing,
             operator=self,
             external_url=self.config.external_url,

@@ -15,6 +15,8 @@ from typing import Final
 from monitor.durations import parse
 from monitor.model import SubjectKind, Transition
 
+DIGITS: Final = 16
+"""Of the moment an id begins with: microseconds, hexadecimal."""
 LONGEST: Final = 2000
 """Characters of a message that are kept."""
 
@@ -123,6 +125,15 @@ def since(text: str, now: float) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def moment_of(identity: str) -> float | None:
+    """Return the Unix time at which the event of an id was noted; None: it is no such id."""
+    digits = identity.partition("-")[0]
+    try:
+        return int(digits, 16) / 1_000_000 if len(digits) == DIGITS else None
+    except ValueError:
+        return None
+
+
 class Stamp:
     """Gives events their ids: they sort by time, also where two happen at once or the clock is set back."""
 
@@ -152,7 +163,7 @@ class Stamp:
     ) -> Event:
         """Make an event of now, or of the moment `at`."""
         self._last = max(self._last + 1, int(self._wall() * 1_000_000))
-        identity = f"{self._last:016x}-{int(self._random() * 0xFFFFFFFF):08x}"
+        identity = f"{self._last:0{DIGITS}x}-{int(self._random() * 0xFFFFFFFF):08x}"
         return Event(
             id=identity,
             at=self._wall() if at is None else at,

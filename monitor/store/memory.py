@@ -71,13 +71,14 @@ class StoreStatus:
 class Memory:
     """Keeps beliefs, breakers and events in a `Database`. All on one event loop; breakers may tell from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         database: Database,
         *,
         fleet: Fleet,
         breakers: Breakers,
         retention: float,
+        heard: Callable[[Event], None] = lambda _: None,
         room: int = ROOM,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -89,12 +90,14 @@ class Memory:
             fleet: Whose beliefs are kept.
             breakers: Whose states are kept.
             retention: Seconds events are kept.
+            heard: Told of every event at once.
             room: Events that may wait while the store is away.
             wall: Unix time.
             sleep: Waits between two attempts.
 
         """
         self._retention = retention
+        self._heard_of = heard
         self._database = database
         self._breakers = breakers
         self._wall = wall
@@ -176,6 +179,7 @@ class Memory:
     def add(self, event: Event) -> None:
         """Note an event made elsewhere, with `stamp`."""
         self._backlog.add(event)
+        self._heard_of(event)
         self._poke()
 
     async def find(self, asked: Asked) -> Found:

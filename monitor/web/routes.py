@@ -8,8 +8,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from monitor.feed import Feed
 from monitor.metrics import Scrapes
-from monitor.web import actions, api, assets, discovery, events, operators, scrape, views
+from monitor.web import actions, api, assets, discovery, events, live, operators, scrape, views
 from monitor.web import silences as quiet
 from monitor.web.failing import errors
 from monitor.web.guard import guard
@@ -52,6 +53,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
     wall: Callable[[], float] = time.time,
     refresh: int = 10,
     happened: EventSource | None = None,
+    feed: Feed | None = None,
     silences: SilenceTable | None = None,
     operator: Operator | None = None,
     external_url: str | None = None,
@@ -68,6 +70,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
         wall: Unix time.
         refresh: Seconds after which a page reloads itself; 0: never.
         happened: Knows the events; None: nothing does.
+        feed: Tells of events as they happen; None: nothing does.
         silences: Silences and windows of maintenance; None: there are none.
         operator: Carries out operators' actions; None: there are none.
         external_url: How operators reach the service, when a proxy stands before it.
@@ -90,6 +93,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
         refresh=refresh,
         silences=silences,
         events=happened,
+        feed=feed,
         operator=operator,
         external_url=external_url,
     )
@@ -118,6 +122,7 @@ def _routes() -> list[web.RouteDef]:
         web.get("/api/v1/workstations/{id}", api.workstation),
         web.get("/api/v1/breakers", api.breakers),
         web.get("/api/v1/events", events.listing),
+        web.get("/api/v1/stream", live.stream),
         web.get("/api/v1/targets/http_sd", discovery.http_sd),
         *operators.ROUTES,
         *quiet.ROUTES,

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from monitor.breaker.permit import BreakerState
 from monitor.events import Asked, Found
+from monitor.feed import Feed
 from monitor.metrics import Scrapes
 from monitor.model import Key, Workstation, WorkstationState
 from monitor.silences import Purpose, Silence
@@ -151,6 +152,8 @@ class Sources:
     """None: this application knows of none."""
     events: EventSource | None
     """None: this application remembers nothing."""
+    feed: Feed | None
+    """None: it tells of nothing as it happens."""
     operator: Operator | None
     """None: this application only shows."""
     external_url: str | None

@@ -382,11 +382,13 @@ class Result:
 
 
 class SubjectKind(enum.StrEnum):
-    """What a transition is about."""
+    """What a transition or a notice is about."""
 
     WORKSTATION = "workstation"
     CHECK = "check"
     EMULATOR = "emulator"
+    MONITOR = "monitor"
+    """The monitor itself: told of, never the subject of a transition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,13 @@ ANY: Final = ("*",)
 """The wildcard that fits everything."""
 DIGEST_GROUP: Final = "*"
 """The group of a digest: it stands for many, so nothing of its channel may overtake it."""
+MONITOR_GROUP: Final = "@monitor"
+"""The group of what is told of the monitor itself; no workstation can be called so."""
+
+
+def monitor_group(share: str) -> str:
+    """Return the group of a process that watches a share of the workstations; empty: it watches all of them."""
+    return f"{MONITOR_GROUP}/{share}" if share else MONITOR_GROUP
 
 
 class Telling(enum.StrEnum):
@@ -41,12 +48,13 @@ class Telling(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One thing that is told about: a workstation, a check or an emulator, as it is believed to be."""
+    """One thing that is told about: a workstation, a check, an emulator or we, as it is believed to be."""
 
     kind: SubjectKind
     workstation: str
+    """Empty for the monitor itself: a route for some workstations is not about it."""
     name: str = ""
-    """The check's name or the emulator's id; empty for the workstation itself."""
+    """The check's name or the emulator's id; empty for the workstation itself; the monitor's share of the fleet."""
     title: str = ""
     """What the console calls an emulator; information, no identity."""
     site: str = ""
@@ -80,6 +88,8 @@ class Item:
         """What people call it, within its workstation."""
         if self.kind is SubjectKind.WORKSTATION:
             return self.workstation
+        if self.kind is SubjectKind.MONITOR:
+            return f"Emuwatch itself (shard {self.name})" if self.name else "Emuwatch itself"
         return f"{self.name} ({self.title})" if self.title else self.name
 
 
@@ -101,7 +111,7 @@ class Notice:
     telling: Telling
     route: str
     group: str
-    """A workstation, ``site:NAME``, or `DIGEST_GROUP`: notices of one group are told in order."""
+    """A workstation, ``site:NAME``, a `monitor_group`, or `DIGEST_GROUP`: notices of one group are told in order."""
     at: float
     """Unix time of the decision."""
     opened: float = 0.0

@@ -28,6 +28,7 @@ _NAMES: Final = {
     SubjectKind.WORKSTATION: "EmuwatchWorkstation",
     SubjectKind.CHECK: "EmuwatchCheck",
     SubjectKind.EMULATOR: "EmuwatchEmulator",
+    SubjectKind.MONITOR: "EmuwatchMonitor",
 }
 _SEVERITIES: Final = {
     Severity.CRITICAL: "critical",

@@ -1,8 +1,8 @@
 """The config: YAML in, a frozen `Config` out, or every problem at once with file, line, key and what would be right.
 
 `source` reads YAML and keeps the places; `shapes` says which keys there are; `words` turns pydantic's findings into
-ours; `credentials`, `checks`, `fleet` and `policies` read the sections named so; `loading` puts them together. Nothing
-here starts, connects or logs; run-time state never comes in here.
+ours; `credentials`, `checks`, `fleet`, `gateways` and `policies` read the sections named so; `loading` puts them
+together. Nothing here starts, connects or logs; run-time state never comes in here.
 """
 
 from __future__ import annotations

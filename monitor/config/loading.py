@@ -16,6 +16,7 @@ from monitor.config.context import Context
 from monitor.config.credentials import read_credentials
 from monitor.config.files import locate, matches, read
 from monitor.config.fleet import Fleet
+from monitor.config.gateways import read_gateways
 from monitor.config.notifications import read_notifications
 from monitor.config.policies import check_windows, read_policies
 from monitor.config.problems import Place, Report
@@ -114,6 +115,7 @@ def _load(text: str, name: str, context: Context, files: Iterable[Path]) -> Conf
         context.report.add(_section(root, "defaults").place("timeout"), "must not be longer than the interval")
     fleet.add_templates(_section(root, "templates"))
     fleet.add_entries(_items(root))
+    gateways = read_gateways(_items(root, "gateways"), credentials_section, context)
     for inventory in _inventories(root, keys, context):
         fleet.add_entries(_items(inventory))
     if not fleet.workstations and context.report.clean:
@@ -145,6 +147,7 @@ def _load(text: str, name: str, context: Context, files: Iterable[Path]) -> Conf
         credentials=MappingProxyType(dict(credentials)),
         workstations=tuple(fleet.workstations),
         targets=tuple(fleet.targets),
+        gateways=gateways,
         notifications=notifications,
         silences=tuple(silences),
         files=tuple(context.files),
@@ -159,9 +162,9 @@ def _section(root: Section, key: str) -> Section:
     return value if isinstance(value, Section) else Section(root.file, root.place(key).line, key)
 
 
-def _items(root: Section) -> Items:
-    value = root.get("workstations")
-    return value if isinstance(value, Items) else Items(root.file, root.line, "workstations")
+def _items(root: Section, key: str = "workstations") -> Items:
+    value = root.get(key)
+    return value if isinstance(value, Items) else Items(root.file, root.line, key)
 
 
 def _data_dir(keys: RootKeys, context: Context) -> Path:

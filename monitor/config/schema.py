@@ -14,6 +14,7 @@ import monitor.channels
 import monitor.checks
 import monitor.transports
 from monitor.checks import AnyCheck
+from monitor.config.gateways import keys_of, offered
 from monitor.config.notifications import secret_files
 from monitor.config.routes import ChannelKeys, NotificationKeys, RouteKeys
 from monitor.config.shapes import CheckKeys, CredentialKeys, EntryKeys, RootKeys, TemplateKeys
@@ -54,8 +55,21 @@ def schema(
     definitions["silence"] = _object(SilenceKeys, definitions)
     for key in ("silences", "maintenance"):
         root["properties"][key]["items"] = {"$ref": "#/$defs/silence"}
+    definitions["gateway"] = _gateway(checks, definitions)
+    root["properties"]["gateways"]["items"] = {"$ref": "#/$defs/gateway"}
     root["properties"]["notifications"] = _notifications(definitions)
     return {"$schema": DIALECT, "title": "Emuwatch config", **root, "$defs": definitions}
+
+
+def _gateway(checks: Mapping[str, AnyCheck], definitions: Schema) -> Schema:
+    """Build the schema of one of ``gateways:``; what is beside the parameters depends on the kind."""
+    kinds = offered(checks)
+    choice = _choice(kinds, definitions, common=None, prefix="Gateway")
+    for name in kinds:
+        own, made = _object(keys_of(name), definitions), definitions[f"Gateway-{name}"]
+        made["properties"] = {**own["properties"], **made["properties"]}
+        made["required"] = sorted({*own["required"], *made["required"]})
+    return {**choice, "required": ["kind"]}
 
 
 def _notifications(definitions: Schema) -> Schema:
@@ -88,11 +102,19 @@ def _object(model: type[BaseModel], definitions: Schema, prefix: str = "") -> Sc
     return opened
 
 
-def _choice(kinds: Mapping[str, Any], definitions: Schema, *, common: Schema | None) -> Schema:
-    """One of several shapes, told apart by `kind`; without one it adds to that of a template."""
+def _choice(kinds: Mapping[str, Any], definitions: Schema, *, common: Schema | None, prefix: str = "") -> Schema:
+    """One of several shapes, told apart by `kind`; without one it adds to that of a template.
+
+    Args:
+        kinds: What there is, by name.
+        definitions: Takes the shapes, under names that begin with `prefix`, or with what the kinds are called.
+        common: The keys all of them have.
+        prefix: See there.
+
+    """
     cases: list[Schema] = []
     for name, kind in sorted(kinds.items()):
-        key = f"{kind.__class__.__name__}-{name}"
+        key = f"{prefix or kind.__class__.__name__}-{name}"
         own = _object(kind.params, definitions, prefix=f"{key}-")
         shared = common or {"properties": {}}
         own["properties"] = {**shared["properties"], **own["properties"], "kind": {"const": name}}

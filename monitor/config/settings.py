@@ -45,6 +45,8 @@ class Config:
     credentials: Mapping[str, Credential] = field(repr=False)
     workstations: tuple[Workstation, ...] = field(repr=False)
     targets: tuple[Target, ...] = field(repr=False)
+    gateways: tuple[Target, ...] = field(default=(), repr=False)
+    """Whom to ask whether we are cut off; their workstation is the gateway itself."""
     notifications: Notifications = field(default_factory=Notifications, repr=False)
     silences: tuple[Silence, ...] = field(default=(), repr=False)
     """Silences and windows of maintenance."""

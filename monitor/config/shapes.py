@@ -283,6 +283,7 @@ class RootKeys(InventoryKeys):
     breakers: BreakerKeys = BreakerKeys()
     credentials: dict[str, Any] = Field(default_factory=dict)
     templates: dict[str, Any] = Field(default_factory=dict)
+    gateways: list[Any] = Field(default_factory=list, description="whom to ask whether we are cut off ourselves")
     notifications: dict[str, Any] = Field(default_factory=dict, description="who is told what")
     silences: list[Any] = Field(default_factory=list, description="when nobody is told of what")
     maintenance: list[Any] = Field(default_factory=list, description="the same, and pages and metrics show it")

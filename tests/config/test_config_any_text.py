@@ -29,6 +29,7 @@ GOOD: dict[str, Any] = {
     "workstations": [
         {"id": "ws-[1-3]", "host": "10.0.0.[1-3]", "template": "pc", "checks": [{"kind": "tcp", "port": 1}]}
     ],
+    "gateways": [{"kind": "icmp", "host": "10.0.0.254"}, {"kind": "http", "url": "http://router/", "interval": "1s"}],
     "inventory_files": [],
 }
 KEYS = sorted({*GOOD, "kind", "name", "host", "id", "checks", "transport", "labels", "password_file", "<<", "network"})

@@ -103,6 +103,18 @@ def test_load_text__nothing_said__the_defaults(loading: Loading) -> None:
     assert target.workstation.platform is Platform.WINDOWS
 
 
+def test_load_text__gateways__are_none_unless_said_and_asked_no_longer_than_their_interval(loading: Loading) -> None:
+    assert loading(ONE).gateways == ()
+    quick_one, slow_one = (
+        "{kind: icmp, host: a, interval: 1s}",
+        "{kind: tcp, host: b, name: c, port: 53, down_after: 4}",
+    )
+    (quick, slow) = loading(f"{ONE}gateways: [{quick_one}, {slow_one}]").gateways
+    assert (quick.interval, quick.timeout, quick.down_after) == (1.0, 1.0, 2)
+    assert (slow.interval, slow.timeout, slow.down_after) == (5.0, 2.0, 4)
+    assert (slow.name, slow.workstation.host, slow.path) == ("c", "b", (Key(Category.NETWORK, "c", "tcp:53"),))
+
+
 @pytest.mark.parametrize(
     ("state", "expected"), [("/state", "/state/emuwatch"), ("relative", "/h/.local/state/emuwatch")]
 )

@@ -12,6 +12,7 @@ import monitor.checks
 import monitor.transports
 from monitor.config import load, load_text, schema
 from monitor.config.checks import COMMON
+from monitor.config.gateways import keys_of, offered
 from monitor.simulator.farm import Farm
 
 GOOD = Path(__file__).parents[1] / "data" / "config" / "good.yaml"
@@ -21,6 +22,25 @@ ENVIRON = {"FARM_PASSWORD": "hunter2", "TOKEN": "hunter3"}
 def test_params_of_every_check__leave_the_common_keys_alone() -> None:
     taken = {name: COMMON & check.params.model_fields.keys() for name, check in monitor.checks.discover().items()}
     assert {name: keys for name, keys in taken.items() if keys} == {}
+
+
+def test_params_of_every_check_a_gateway_is_asked_by__leave_its_keys_alone() -> None:
+    kinds = offered(monitor.checks.discover())
+    assert sorted(kinds) == ["http", "icmp", "tcp"]
+    assert [
+        name for name, check in kinds.items() if keys_of(name).model_fields.keys() & check.params.model_fields
+    ] == []
+
+
+def test_load__good_file__its_gateways_by_the_host_they_ask() -> None:
+    config = load(GOOD, environ=ENVIRON)
+    assert [(g.kind, g.name, g.workstation.host) for g in config.gateways] == [
+        ("icmp", "router", "192.168.0.1"),
+        ("tcp", "ns.example", "ns.example"),
+        ("http", "panel.example", "panel.example"),
+    ]
+    assert {(g.interval, g.timeout, g.down_after) for g in config.gateways} == {(5.0, 2.0, 2)}
+    assert "hunter" not in repr(config.gateways)
 
 
 def test_load__good_file__every_workstation_with_its_checks() -> None:

@@ -19,6 +19,7 @@ EXAMPLE = """
 listen: 127.0.0.1:9877
 log: {format: json}
 defaults: {interval: 30s, down_after: "${AFTER}"}
+gateways: [{kind: icmp, host: 10.0.0.254, down_after: 3}, {kind: http, name: panel, url: "http://router/"}]
 breakers: {failures: 3, network: {open_time: 30s, min_severity: low}}
 credentials: {farm: {user: monitor, password: "${PASSWORD}"}}
 templates:
@@ -126,6 +127,11 @@ def test_schema__example_that_loads__fits(
         ("template: pc", "templte: pc"),
         ("host: 10.0.0.3, ", ""),
         ("labels: {rack: a}", "labels: {rack: 1}"),
+        ("kind: icmp", "kind: ssh"),
+        (", host: 10.0.0.254", ""),
+        ("down_after: 3", "down_after: 0"),
+        ("name: panel", "host: router"),
+        ("name: panel", "critical: true"),
     ],
 )
 def test_schema__example_with_a_mistake__does_not_fit(made: Mapping[str, Any], old: str, new: str) -> None:

@@ -16,10 +16,12 @@ from monitor.breaker.permit import Permit
 from monitor.breaker.registry import Breakers
 from monitor.dispatch import Dispatcher
 from monitor.errors import CircuitOpen, LocalError, ProbeError
-from monitor.model import Blocked, Key, Outcome, Reason, Result, Target
+from monitor.model import Blocked, Category, Key, Outcome, Reason, Result, Target
 
 LEASE_MARGIN: Final = 5.0
 """Seconds a trial's lease outlasts the deadline of the probe that holds it."""
+LOST: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.RESET, Reason.SHELL_LOST})
+"""What a lost network looks like at any layer: a connection that is kept stalls wherever the run happens to be."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +36,7 @@ class Runner:
         dispatcher: Dispatcher,
         suspect: Callable[[Target], bool] = lambda _: False,
         stalled: Callable[[float], bool] = lambda _: False,
+        cut_off: Callable[[float], str] = lambda _: "",
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -44,6 +47,7 @@ class Runner:
             dispatcher: Where probes run.
             suspect: Whether the last run of a target found no answer; such wait in the slower half of their lane.
             stalled: Whether our own event loop stood still since a moment of `clock`; a deadline missed then is ours.
+            cut_off: Why we were cut off from the network at some time since a moment of `clock`; empty: we were not.
             clock: Monotonic seconds.
             wall: Unix time, for stamps.
 
@@ -52,6 +56,7 @@ class Runner:
         self._dispatcher = dispatcher
         self._suspect = suspect
         self._stalled = stalled
+        self._cut_off = cut_off
         self._clock = clock
         self._wall = wall
 
@@ -97,8 +102,9 @@ class Runner:
         try:
             observation = await self._dispatcher.probe(target)
         except ProbeError as error:
-            if error.reason is Reason.TIMEOUT and self._stalled(started):
-                return self._local(target, started, "our own event loop stood still while it was asked")
+            ours = self._our_fault(target, error, started)
+            if ours:
+                return self._local(target, started, ours)
             return self._failed(target, permits, error, started)
         except LocalError as error:
             return self._local(target, started, str(error))
@@ -114,6 +120,13 @@ class Runner:
             duration=self._clock() - started,
             observation=observation,
         )
+
+    def _our_fault(self, target: Target, error: ProbeError, started: float) -> str:
+        """Say why a failure is no evidence against anybody but us; empty: it is."""
+        if error.reason is Reason.TIMEOUT and self._stalled(started):
+            return "our own event loop stood still while it was asked"
+        lost = error.category is Category.NETWORK or error.reason in LOST
+        return self._cut_off(started) if lost and target.path[0].category is Category.NETWORK else ""
 
     def _failed(self, target: Target, permits: Sequence[Permit], error: ProbeError, started: float) -> Result:
         return Result(

@@ -163,6 +163,81 @@ async def test_run__deadline_missed_while_our_loop_stood_still__counts_against_n
     assert bench.failures(target.path[0]) == 0
 
 
+CUT_OFF = "we are cut off: gateway 10.0.0.1 does not answer"
+
+
+@pytest.mark.parametrize(
+    ("category", "reason"),
+    [
+        (Category.NETWORK, Reason.REFUSED),
+        (Category.NETWORK, Reason.UNREACHABLE),
+        (Category.NETWORK, Reason.DNS),
+        (Category.WORKSTATION, Reason.SHELL_LOST),
+        (Category.WORKSTATION, Reason.TIMEOUT),
+        (Category.EXTERNAL, Reason.TIMEOUT),
+    ],
+)
+async def test_run__nobody_reached_while_we_were_cut_off__counts_against_nobody(
+    category: Category, reason: Reason
+) -> None:
+    asked: list[float] = []
+
+    def cut_off(since: float) -> str:
+        asked.append(since)
+        return CUT_OFF
+
+    bench = Bench(raising(error(category, reason)), cut_off=cut_off, clock=lambda: 7.0)
+    target = a_console()
+    for _ in range(5):
+        result = await bench.runner.run(target)
+        assert (result.outcome, result.failure, result.local) == (Outcome.ERROR, None, CUT_OFF)
+    assert asked == [7.0] * 5, "since when the run was under way"
+    assert [bench.failures(key) for key in target.path] == [0, 0, 0]
+    assert [bench.state(key) for key in target.path] == [State.CLOSED] * 3
+
+
+async def test_run__refused_login_while_we_were_cut_off__is_an_answer_and_counts() -> None:
+    bench = Bench(raising(error(Category.WORKSTATION, Reason.AUTH)), cut_off=lambda _: CUT_OFF)
+    result = await bench.runner.run(target := a_console())
+    assert result.outcome is Outcome.FAILURE
+    assert [bench.failures(key) for key in target.path] == [0, 1, 0]
+
+
+async def test_run__answer_while_we_were_cut_off__counts_and_closes_a_breaker() -> None:
+    bench = Bench(answering, cut_off=lambda _: CUT_OFF)
+    breaker = bench.breakers.get((target := a_target()).path[0])
+    for _ in range(3):
+        breaker.acquire().failure(Severity.HIGH)
+    bench.clock.pass_(61.0)
+    assert (await bench.runner.run(target)).outcome is Outcome.SUCCESS
+    assert bench.state(target.path[0]) is State.CLOSED
+
+
+async def test_run__trial_while_we_were_cut_off__decides_nothing_and_the_next_run_is_the_trial() -> None:
+    bench = Bench(raising(error(Category.NETWORK)), cut_off=lambda _: CUT_OFF)
+    breaker = bench.breakers.get((target := a_target()).path[0])
+    for _ in range(3):
+        breaker.acquire().failure(Severity.HIGH)
+    bench.clock.pass_(61.0)
+    assert (await bench.runner.run(target)).outcome is Outcome.ERROR
+    assert (bench.state(target.path[0]), bench.failures(target.path[0])) == (State.OPEN, 3)
+    assert breaker.acquire().trial
+
+
+async def test_run__console_of_our_own_machine_hangs_while_we_were_cut_off__is_its_own_fault() -> None:
+    bench = Bench(raising(error(Category.EXTERNAL, Reason.TIMEOUT)), cut_off=lambda _: CUT_OFF)
+    path = (Key(Category.WORKSTATION, "ws-01", "local"), Key(Category.EXTERNAL, "ws-01", "ldplayer"))
+    result = await bench.runner.run(target := a_target("console", *path, kind="ldplayer", through=1))
+    assert result.outcome is Outcome.TIMEOUT
+    assert bench.failures(target.path[-1]) == 1
+
+
+async def test_run__failure_while_nothing_was_wrong_with_us__counts() -> None:
+    bench = Bench(raising(error(Category.NETWORK)), cut_off=lambda _: "")
+    result = await bench.runner.run(target := a_target())
+    assert (result.outcome, bench.failures(target.path[0])) == (Outcome.FAILURE, 1)
+
+
 async def test_run__trouble_of_our_own__counts_against_nobody() -> None:
     bench = Bench(raising(LocalError("no permission")))
     result = await bench.runner.run(target := a_target())

@@ -186,7 +186,7 @@ class Group:
             return float("inf")
         if worst(item.status, told.status) is item.status:
             return item.since
-        return item.since + max(after, SETTLE)
+        return max(item.since, since) + max(after, SETTLE)  # since: it may have been muted until then
 
     def _urgent(self, news: dict[str, float]) -> bool:
         """What flaps is told at once, for it may look well when the wait is over."""

@@ -60,12 +60,13 @@ class Site:
         if self._down:
             return self._goes_on(groups, down, now)
         fresh = {name: item for name, item in down.items() if not groups[name].told_of(item)}
-        first = min((item.since for item in fresh.values()), default=now)
-        together = {name: item for name, item in fresh.items() if item.since - first <= self.window}
+        begun = {name: _begun(groups[name], item) for name, item in fresh.items()}
+        first = min(begun.values(), default=now)
+        together = [name for name, at in begun.items() if at - first <= self.window]
         enough = len(together) >= FEWEST and 2 * len(together) >= len(self.members)
         if not enough or now - first < self.route.after + self.route.wait:
             return None
-        self._opened, self._better = first, None
+        self._opened, self._better = min(item.since for item in fresh.values()), None
         for name, item in fresh.items():
             self._take(groups[name], item)
         return self._notice(Telling.PROBLEM, groups, now)
@@ -131,3 +132,8 @@ class Site:
 def _is_down(group: Group) -> Item | None:
     item = group.workstation
     return item if item is not None and item.status is Status.DOWN and group.bad_since(item) is not None else None
+
+
+def _begun(group: Group, item: Item) -> float:
+    """Since when a workstation has been down as far as this route may tell: it may have been muted before."""
+    return max(item.since, group.bad_since(item) or 0.0)

@@ -206,9 +206,10 @@ def summary(notice: Notice) -> str:
         return f"site {notice.site}: {len(notice.problems)} of {notice.workstations} workstations are down"
     told = notice.recovered if notice.telling is Telling.RESOLVED else notice.problems or notice.recovered
     top = told[0] if told else None
-    if top is None or top.kind is SubjectKind.WORKSTATION:
-        return _of_workstation(notice, top)
-    return f"{notice.group}: {_named(told)}"
+    if top is not None and top.kind is SubjectKind.MONITOR:
+        return _of_ourselves(notice, top)
+    whole = top is None or top.kind is SubjectKind.WORKSTATION
+    return _of_workstation(notice, top) if whole else f"{notice.group}: {_named(told)}"
 
 
 def sample() -> Notice:
@@ -235,6 +236,12 @@ def sample() -> Notice:
     )
 
 
+def _of_ourselves(notice: Notice, top: Item) -> str:
+    if notice.telling is Telling.RESOLVED:
+        return f"{top.label} after {span(notice.at - notice.opened)}"
+    return f"{top.label} is {one_line(top.message)}"
+
+
 def _of_workstation(notice: Notice, top: Item | None) -> str:
     others = sum(item.kind is not SubjectKind.WORKSTATION for item in notice.problems)
     if notice.telling is Telling.RESOLVED or top is None:
@@ -253,7 +260,8 @@ def _named(items: Sequence[Item]) -> str:
 
 def _item(item: Item, now: float) -> dict[str, Any]:
     name = one_line(item.label)
-    here = name if item.kind is SubjectKind.WORKSTATION else f"{item.workstation} {item.kind} {name}"
+    whole = item.kind in {SubjectKind.WORKSTATION, SubjectKind.MONITOR}
+    here = name if whole else f"{item.workstation} {item.kind} {name}"
     well = item.status is Status.UP
     return {
         **_plain(item),

@@ -16,7 +16,17 @@ from monitor.breaker.registry import Breakers
 from monitor.channels import AnyChannelKind
 from monitor.fleet import Fleet
 from monitor.model import Result, Transition
-from monitor.notices import DIGEST_GROUP, Guard, Message, Notice, Notifications, Telling
+from monitor.notices import (
+    DIGEST_GROUP,
+    MONITOR_GROUP,
+    Guard,
+    Item,
+    Message,
+    Notice,
+    Notifications,
+    Seen,
+    Telling,
+)
 from monitor.notify.crew import Crew
 from monitor.notify.desk import Muted
 from monitor.notify.facts import seen_of
@@ -60,6 +70,8 @@ class Notifier:
         breakers: Breakers,
         outbox: Outbox,
         muted: Muted = nobody_muted,
+        ourselves: Callable[[], tuple[Item, ...]] = tuple,
+        own_group: str = MONITOR_GROUP,
         told: Callable[[Attempt], None] = _unheard,
         wall: Callable[[], float] = time.time,
         tick: float = TICK,
@@ -71,7 +83,9 @@ class Notifier:
             fleet: Whose beliefs are told.
             breakers: Shown in messages.
             outbox: Where messages wait.
-            muted: Whether a silence or a maintenance window covers an item.
+            muted: Whether a silence or a maintenance window covers an item, or it may be our own trouble.
+            ourselves: What there is to tell of the monitor itself.
+            own_group: The group of that; processes that share a journal have each its own.
             told: Told of every attempt to deliver.
             wall: Unix time.
             tick: Seconds between two decisions.
@@ -82,6 +96,8 @@ class Notifier:
         self._outbox = outbox
         self._wall = wall
         self._tick = tick
+        self._ourselves = ourselves
+        self._own_group = own_group
         self._policy = Policy(muted=muted)
         self._crew = Crew(kinds, outbox, told=told, wall=wall)
         self._config = Notifications()
@@ -103,7 +119,7 @@ class Notifier:
         """
         self._config, self._url = config, url or ""
         self._policy.replace(config.routes, window=window)
-        self._policy.retain(workstations, self._wall())
+        self._policy.retain({*workstations, *([self._own_group] if self._ourselves() else [])}, self._wall())
         self._crew.replace(config.channels)
 
     async def start(self) -> None:
@@ -140,6 +156,7 @@ class Notifier:
 
     async def decide(self) -> None:
         """Put everything that is due into the outbox."""
+        self._policy.see(self._own_group, Seen(items=self._ourselves()), self._wall())
         for name in self._policy.watched():
             self.look(name)
         for notice in self._policy.due(self._wall()):
@@ -182,10 +199,15 @@ class Notifier:
             self._positions[where] = max(entry.position, self._positions.get(where, 0))
             self._last = max(self._last, entry.created_at)
             self._crew.stands(entry.channel, message)
-        self._policy.restore(message.notice for _, message in told)
+        notices = (message.notice for _, message in told)
+        self._policy.restore(notice for notice in notices if not self._of_another(notice))
         await self._outbox.adopt(self._config.channels, self._wall())
         self._crew.wake()
         return True
+
+    def _of_another(self, notice: Notice) -> bool:
+        """Whether a notice is about a monitor itself, and that is not this one."""
+        return notice.group.startswith(MONITOR_GROUP) and notice.group != self._own_group
 
     async def _put(self, notice: Notice) -> None:
         route = next((route for route in self._config.routes if route.name == notice.route), None)
@@ -225,7 +247,7 @@ class Notifier:
     def _page(self, notice: Notice) -> str:
         if not self._url:
             return ""
-        one = notice.group != DIGEST_GROUP and not notice.workstations
+        one = notice.group not in {DIGEST_GROUP, self._own_group} and not notice.workstations
         return f"{self._url}/workstations/{notice.group}" if one else f"{self._url}/"
 
     def _guards(self, workstations: Collection[str]) -> Iterator[Guard]:

@@ -112,7 +112,8 @@ def test_catalogue__has_every_name_of_the_design_that_exists() -> None:
         "workstation_info", "emulators", "emulator_state", "emulator_up", "emulator_info",
         "emulator_witness_disagreement",
         "certificate_end_timestamp_seconds", "config_last_reload_successful",
-        "config_last_reload_success_timestamp_seconds", "event_loop_lag_seconds", "sink_errors_total", "build_info",
+        "config_last_reload_success_timestamp_seconds", "event_loop_lag_seconds", "isolated",
+        "sink_errors_total", "build_info",
     }  # fmt: skip
 
 
@@ -457,6 +458,15 @@ def test_reload_that_fails__keeps_the_time_of_the_last_that_did_not() -> None:
     assert scene.value("config_last_reload_success_timestamp_seconds") == 1000
 
 
+def test_isolated__is_absent_without_a_gateway__and_0_or_1_with_one() -> None:
+    scene = Scene()
+    assert scene.value("isolated") is None
+    scene.metrics.isolated = lambda: False
+    assert scene.value("isolated") == 0
+    scene.metrics.isolated = lambda: True
+    assert scene.value("isolated") == 1
+
+
 def test_sink_errors__are_counted_from_zero_for_known_sinks() -> None:
     scene = Scene()
     assert scene.samples("sink_errors_total") == {("store",): 0}
@@ -527,6 +537,7 @@ def eventful() -> Scene:
     real.metrics.channels = lambda: [channel]
     real.metrics.silences = Silenced()
     real.metrics.notified("ops", "dropped")
+    real.metrics.isolated = lambda: True
     return real
 
 

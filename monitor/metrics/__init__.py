@@ -130,6 +130,8 @@ class Metrics:
         self._sink_errors = Counter(dict.fromkeys(sinks, 0))
         self._answers = {"rendered": 0, "shared": 0}
         self._rendered: tuple[float, int] | None = None
+        self.isolated: Callable[[], bool | None] = lambda: None
+        """Whether no gateway answers; None: there is none."""
         self.store: Callable[[], StoreStatus] | None = None
         """How the store is doing; None: there is none."""
         self.channels: Callable[[], Sequence[Channel]] = tuple
@@ -245,6 +247,9 @@ class Metrics:
         scrape.add(names.BREAKER_LISTENER_ERRORS, {}, self._breakers.listener_errors)
         if self._lags:
             scrape.add(names.LOOP_LAG, {}, max(self._lags))
+        isolated = self.isolated()
+        if isolated is not None:
+            scrape.add(names.ISOLATED, {}, isolated)
         if self._reload_ok is not None:
             scrape.add(names.RELOAD_OK, {}, self._reload_ok)
         if self._reload_at is not None:

@@ -170,6 +170,10 @@ EMULATOR_DISAGREEMENT = _gauge(
 # The monitor itself.
 LATENESS = _histogram("schedule_lateness_seconds", "How much later than planned runs began.")
 LOOP_LAG = _gauge("event_loop_lag_seconds", "Longest the event loop kept a timer waiting in the last minute.")
+ISOLATED = _gauge(
+    "isolated",
+    "Whether the monitor itself is cut off, for no gateway answers: 1 yes, 0 no; absent where none is configured.",
+)
 RELOAD_OK = _gauge(
     "config_last_reload_successful", "Whether the last load of the config succeeded: 1 yes, 0 no (the old one runs on)."
 )

@@ -23,7 +23,7 @@ FIGURES: Final = {"http": 2, "icmp": 2, "winrm": 1}
 """How many of `catalogue.FACTS` a check of a kind tells; others tell none."""
 _HISTOGRAM: Final = 3
 """Series of a histogram beside its buckets: ``+Inf``, sum, count."""
-_SINGLES: Final = 13
+_SINGLES: Final = 14
 """Series of the monitor itself that are no histogram."""
 
 

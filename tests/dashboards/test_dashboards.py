@@ -29,9 +29,7 @@ TYPES = {"timeseries", "stat", "table", "state-timeline", "bargauge", "heatmap"}
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-piechart-panel", "heatmap-old", "natel-discrete-panel"}
 COLUMNS, SCREEN = 24, 27
 """Of the grid; and the rows of it that a screen of 1080 lines shows below Grafana's own bars."""
-AWAITED: Mapping[str, str] = {
-    "emuwatch_isolated": "shown as soon as a gateway is asked",
-}
+AWAITED: Mapping[str, str] = {}
 """Names a dashboard of Emuwatch itself is to show once they are exported."""
 AD_HOC: Mapping[str, str] = {
     "emuwatch_silences": "few, and listed with who and why on the page",

@@ -15,6 +15,7 @@ from aiohttp import web
 from monitor.breaker.permit import BreakerState
 from monitor.events import Asked, Found
 from monitor.feed import Feed
+from monitor.isolation import Reached
 from monitor.metrics import Scrapes
 from monitor.model import Key, Workstation, WorkstationState
 from monitor.silences import Purpose, Silence
@@ -126,6 +127,8 @@ class ServiceStatus:
     """Why nothing can be remembered now; empty while the store is well."""
     store_since: float | None = None
     """Unix time since which; None: there is no store."""
+    reached: Reached | None = None
+    """Whether we reach the network; None: no gateway is configured, so nobody knows."""
     channels: tuple[Channel, ...] = ()
     """Those by which nothing can be told now."""
     last_reload_ok: bool | None = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
+from monitor.isolation import Reached
 from monitor.model import Status
 from tests.web.conftest import Client
 from tests.web.farm import NOW, SECRET, Farm, breaker, dead, healthy, service, unasked
@@ -195,6 +196,43 @@ async def test_service__that_starts_or_refused_a_reload__says_so(client: Client,
     assert "Starting:" in text
     assert "The last config reload was refused 30 s ago; the config before it keeps running. a.yaml:3: <b>: no" in text
     assert "shard 2/3" in text
+
+
+async def test_service__that_is_cut_off__says_since_when_and_which_gateways__on_every_page(
+    client: Client, farm: Farm
+) -> None:
+    silent = (("router", "router icmp: no answer within 2 s"), ("<b>", "refused"))
+    farm.service = service(reached=Reached(Status.DOWN, NOW - 90, silent, ()))
+    for path in ("/", "/workstations/ws-07", "/breakers"):
+        text = (await get(client, path)).text
+        assert (
+            "We are cut off from the network since 1 min ago: gateway router does not answer (router icmp: no answer "
+            "within 2 s); gateway <b> does not answer (refused). What can't be reached meanwhile is unknown, not down"
+        ) in text
+    farm.service = service(reached=Reached(Status.DOWN, NOW - 90, (), ()))
+    assert "no gateway has answered yet" in (await get(client, "/")).text
+
+
+async def test_service__whose_gateway_can_not_be_asked__says_so(client: Client, farm: Farm) -> None:
+    unasked = (("router", "not allowed to send ICMP"),)
+    farm.service = service(reached=Reached(Status.UNKNOWN, NOW - 90, (), unasked))
+    text = (await get(client, "/")).text
+    assert "Nobody knows whether we are cut off: gateway router: not allowed to send ICMP." in text
+    farm.service = service(reached=Reached(Status.UP, NOW - 90, (), unasked))
+    text = (await get(client, "/")).text
+    assert "Not every gateway can be asked: gateway router: not allowed to send ICMP." in text
+
+
+async def test_service__whose_gateways_answer_or_that_has_none__says_nothing(client: Client, farm: Farm) -> None:
+    for reached in (
+        None,
+        Reached(Status.UP, NOW - 90, (("other", "no answer"),), ()),
+        Reached(Status.UNKNOWN, NOW, (), ()),
+    ):
+        farm.service = service(reached=reached)
+        text = (await get(client, "/")).text
+        assert "cut off" not in text
+        assert "gateway" not in text
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 200])

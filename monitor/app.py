@@ -26,9 +26,11 @@ from monitor.errors import ConfigError, EmuwatchError, Problem
 from monitor.events import Kind
 from monitor.feed import Feed
 from monitor.fleet import Fleet
+from monitor.gateway import Gateways
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
 from monitor.model import Key, Result, Workstation
+from monitor.notices import monitor_group
 from monitor.notify import Attempt, Notifier, Outbox, StoredJournal
 from monitor.phase import shard_of
 from monitor.reach import Transports
@@ -94,6 +96,14 @@ class Service:
             sinks=("metrics", "log", "memory", "notify"),
         )
         self.transports = Transports(kinds=discover_transports(), credentials=config.credentials)
+        self.heartbeat = Heartbeat(lagged=self.metrics.loop_lag, jumped=self._jumped)
+        dispatcher = Dispatcher(
+            checks=discover_checks(), reach=self.transports.reach, places=places(config.process_places)
+        )
+        self.gateways = Gateways(probe=dispatcher.probe, stalled=self.heartbeat.stalled)
+        self.gateways.turned = self._cut_off
+        isolation = self.gateways.isolation
+        self.metrics.isolated = lambda: isolation.cut_off if isolation.watched else None
         database = Database(config.store.url)
         self.feed = Feed()
         self.memory = Memory(
@@ -113,7 +123,9 @@ class Service:
             fleet=self.fleet,
             breakers=self.breakers,
             outbox=Outbox(StoredJournal(database, who=self._share)),
-            muted=self.silencing.muted,
+            muted=lambda item: isolation.mutes(item) or self.silencing.muted(item),
+            ourselves=lambda: isolation.items(self._part),
+            own_group=monitor_group(self._part),
             told=self._told,
         )
         self.metrics.channels = self.notifier.channels
@@ -121,15 +133,13 @@ class Service:
             observers={"metrics": self.metrics.observe, "log": log.transitions, "memory": self.memory.observe},
             failed=self.metrics.sink_error,
         )
-        self.heartbeat = Heartbeat(lagged=self.metrics.loop_lag, jumped=self._jumped)
         self.scheduler = Scheduler(
             runner=Runner(
                 breakers=self.breakers,
-                dispatcher=Dispatcher(
-                    checks=discover_checks(), reach=self.transports.reach, places=places(config.process_places)
-                ),
+                dispatcher=dispatcher,
                 suspect=self.fleet.suspect,
                 stalled=self.heartbeat.stalled,
+                cut_off=self.gateways.excuse,
             ),
             recovery=Recovery(self.breakers),
             deliver=self.deliver,
@@ -141,6 +151,11 @@ class Service:
     @property
     def _share(self) -> str:
         return f"{self._shard[0]}/{self._shard[1]}"
+
+    @property
+    def _part(self) -> str:
+        """The share, where there is more than one."""
+        return self._share if self._shard[1] > 1 else ""
 
     @property
     def url(self) -> str:
@@ -169,6 +184,7 @@ class Service:
         await self.notifier.start()
         self.fanout.add(self.notifier)
         self.heartbeat.start()
+        self.gateways.start()
         self.scheduler.start()
         self._ready = True
         _log.info("started", url=self.url, workstations=len(self.fleet.snapshot()), shard=self._share)
@@ -182,6 +198,7 @@ class Service:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         await self.scheduler.stop(self.config.drain)
+        await self.gateways.aclose()
         self.heartbeat.stop()
         await self.fanout.aclose()
         await self.notifier.aclose()
@@ -231,6 +248,7 @@ class Service:
             shard=self._share,
             store_problem=store.problem,
             store_since=store.since,
+            reached=self.gateways.isolation.reached(),
             channels=tuple(channel for channel in self.notifier.channels() if channel.problem),
             last_reload_ok=ok,
             last_reload_at=at,
@@ -299,6 +317,7 @@ class Service:
         self._fill()
         self.memory.retain(config.store.retention)
         self.silencing.configure(config.silences, retention=config.store.retention)
+        self.gateways.replace(config.gateways)
         self.notifier.replace(
             config.notifications,
             workstations=ours,
@@ -356,6 +375,12 @@ class Service:
             await runner.cleanup()
             self._runner = None
             raise ListenError(f"can't listen on {host}:{port}: {error.strerror}") from error
+
+    def _cut_off(self) -> None:
+        """Take note that we are cut off, or not any more."""
+        isolation = self.gateways.isolation
+        new, why = ("cut off", isolation.words()) if isolation.cut_off else ("cut off no more", "")
+        self.memory.note(Kind.SERVICE, subject="network", new=new, message=why)
 
     def _jumped(self, seconds: float) -> None:
         _log.warning("wall clock jumped; reckoning all turns anew", seconds=round(seconds, 1))

@@ -119,7 +119,8 @@ def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
     from monitor.metrics.estimate import words  # noqa: PLC0415 - the other commands start faster without
 
     loaded = _load(config)
-    typer.echo(f"{config}: ok, {len(loaded.workstations)} workstations, {len(loaded.targets)} checks")
+    gateways = f", {len(loaded.gateways)} gateways" if loaded.gateways else ""
+    typer.echo(f"{config}: ok, {len(loaded.workstations)} workstations, {len(loaded.targets)} checks{gateways}")
     typer.echo(f"/metrics: {words(loaded)}")
 
 

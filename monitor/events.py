@@ -46,7 +46,7 @@ class Kind(enum.StrEnum):
     RELOAD = "reload"
     """The config was read anew, or refused."""
     SERVICE = "service"
-    """The monitor itself started or stopped."""
+    """The monitor itself started or stopped, was cut off from the network or is back."""
 
 
 STATUS_KINDS: Final = (Kind.WORKSTATION, Kind.CHECK, Kind.EMULATOR)

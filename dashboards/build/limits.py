@@ -48,6 +48,7 @@ SITE_DOWN: Final = Limit(
 )
 LOOP_LAG: Final = Limit(alert=None, warning=0.25, critical=1.0)
 """From one second on, timeouts are held to be our own fault and count against nobody."""
+CUT_OFF: Final = Limit(alert="EmuwatchIsolated", written="emuwatch_isolated == 1", critical=1.0)
 CPU: Final = Limit(alert=None, warning=0.85, critical=0.95)
 LOSS: Final = Limit(alert=None, warning=0.05, critical=0.5)
 ANY: Final = Limit(alert=None, critical=1.0)

@@ -74,7 +74,7 @@ _ON_TIME = (
         )
         .unit(units.Seconds)
         .thresholds(looks.stepped(limits.LATENESS))
-        .span(THIRD)
+        .span(QUARTER)
     ),
     limited(
         graph(
@@ -84,14 +84,23 @@ _ON_TIME = (
         )
         .unit(units.Seconds)
         .thresholds(looks.stepped(limits.LOOP_LAG))
-        .span(THIRD)
+        .span(QUARTER)
     ),
     heat(
         "Lateness, all runs",
         "A dark band near zero is well; one that rises means that the monitor falls behind.",
         f"sum by (le) (increase({_LATE}_bucket[$__rate_interval]))",
         units.Seconds,
-    ).span(THIRD),
+    ).span(QUARTER),
+    graph(
+        "Cut off from the network",
+        "1: no gateway answers, so it is our own network, and what fails meanwhile is unknown, not down. Absent: no "
+        "gateways are configured.",
+        query("max by (instance) (emuwatch_isolated)", "{{instance}}"),
+    )
+    .thresholds(looks.stepped(limits.CUT_OFF))
+    .max(1)
+    .span(QUARTER),
 )
 
 _PROBES = (
@@ -208,7 +217,7 @@ BOARD: Final = Board(
     "wrong.",
     sections=(
         Section("Now", _NOW),
-        Section("On time", _ON_TIME),
+        Section("On time, and in touch", _ON_TIME),
         Section("Probes", _PROBES),
         Section("Scrapes", _SCRAPES),
         Section("Notifications", _TOLD),

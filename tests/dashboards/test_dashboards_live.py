@@ -130,6 +130,8 @@ def a_config(farm: Farm) -> str:
             ]
             given.append({"kind": "http", "name": "shop", "url": "https://{host}/"})
             entry["checks"].extend({**check, "interval": f"{LONG:g}s"} for check in given)
+    gateway = {"kind": "tcp", "host": "127.0.0.1", "port": farm[BOOTING].rdp.port}
+    config["gateways"] = [{**gateway, "name": "router", "interval": "200ms", "timeout": "100ms"}]
     config["notifications"] = {
         "channels": {"nobody": {"kind": "webhook", "url": "http://127.0.0.1:9/"}},
         "routes": [{"channels": ["nobody"], "after": "0s", "wait": "1s"}],

@@ -380,6 +380,8 @@ class Service:
         """Take note that we are cut off, or not any more."""
         isolation = self.gateways.isolation
         new, why = ("cut off", isolation.words()) if isolation.cut_off else ("cut off no more", "")
+        if isolation.cut_off:
+            self.breakers.forgive(isolation.heard, why=f"it opened when we were cut off already: {why}")
         self.memory.note(Kind.SERVICE, subject="network", new=new, message=why)
 
     def _jumped(self, seconds: float) -> None:

@@ -56,8 +56,9 @@ class Isolation:
         self.status = Status.UNKNOWN
         self.since = 0.0
         """Unix time of the last change of `status`."""
+        self.heard = 0.0
+        """Unix time of the last answer of a gateway, or since when any is watched: what failed later is not sure."""
         self._gateways: dict[str, _Gateway] = {}
-        self._heard = 0.0
 
     @property
     def cut_off(self) -> bool:
@@ -85,14 +86,14 @@ class Isolation:
         """
         old = {name: gateway for name, gateway in self._gateways.items() if name not in anew}
         if not self._gateways or not gateways:
-            self.status, self.since, self._heard = Status.UNKNOWN, at, at
+            self.status, self.since, self.heard = Status.UNKNOWN, at, at
         self._gateways = {name: old.get(name) or _Gateway(down_after) for name, down_after in gateways.items()}
 
     def answered(self, name: str, at: float) -> None:
         """Take note that a gateway answered, whatever it said."""
         gateway = self._gateways[name]
         gateway.misses, gateway.unasked = 0, ""
-        self._heard = at
+        self.heard = at
         self._become(Status.UP, at)
 
     def failed(self, name: str, why: str, at: float) -> None:
@@ -162,7 +163,7 @@ class Isolation:
         if item.status is Status.UNKNOWN:
             return self._starting or (self.cut_off and item.kind is not SubjectKind.MONITOR)
         ours = item.kind is SubjectKind.MONITOR or item.status is Status.UP
-        return self.cut_off and not ours and self._heard <= item.since <= self.since
+        return self.cut_off and not ours and self.heard <= item.since <= self.since
 
     @property
     def _starting(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from monitor.breaker.machine import Policy
+from monitor.breaker.machine import Policy, State
 from monitor.breaker.permit import Breaker, BreakerEvent, BreakerState, Listener
 from monitor.breaker.saved import Saved
 from monitor.breaker.states import Figures
@@ -132,6 +132,12 @@ class Breakers:
         """
         for saved in past:
             self.get(saved.key).restore(saved)
+
+    def forgive(self, since: float, *, why: str) -> None:
+        """Close what tripped after a Unix time and nobody forces: what made it trip turned out to be no evidence."""
+        for breaker in list(self.items()):
+            if breaker.state is not State.CLOSED and breaker.forced is None and (breaker.last_trip or 0.0) > since:
+                self.get(breaker.key).reset(who="emuwatch", why=why)
 
     def figures(self) -> Iterator[tuple[Key, Figures]]:
         """What is measured of one breaker after the other, in no order, for who does other work in between."""

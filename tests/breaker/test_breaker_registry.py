@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.breaker.guard import Breaker, BreakerEvent
-from monitor.breaker.machine import Policy, State
+from monitor.breaker.machine import EventKind, Policy, State
 from monitor.breaker.registry import OPERATION, Breakers
 from monitor.errors import CircuitOpen
 from monitor.model import Category, Key, Severity
@@ -156,3 +156,26 @@ def test_listener__raises__is_logged_with_traceback_and_counted_and_changes_noth
     assert "listener broke" in caplog.text
     assert "Traceback" in caplog.text
     assert breakers.get(NET).snapshot().state is State.OPEN
+
+
+def test_forgive__closes_what_tripped_since_then__but_neither_what_did_before_nor_what_is_forced() -> None:
+    clock = Clock()
+    breakers = Breakers(clock=clock, wall=clock)
+    heard: list[BreakerEvent] = []
+    trip(breakers, NET)
+    clock.advance(10)
+    trip(breakers, LOGIN)
+    trip(breakers, CONSOLE)
+    breakers.get(CONSOLE).force_open()
+    breakers.get(LIFECYCLE)
+    breakers.subscribe(heard.append)
+    breakers.forgive(1005.0, why="we were cut off")
+    assert {state.key: state.state for state in breakers.items()} == {
+        NET: State.OPEN,
+        LOGIN: State.CLOSED,
+        CONSOLE: State.OPEN,
+        LIFECYCLE: State.CLOSED,
+    }
+    assert [(event.key, event.kind, event.order and event.order.why) for event in heard] == [
+        (LOGIN, EventKind.RESET, "we were cut off")
+    ]

@@ -18,7 +18,7 @@ from monitor.app import Service
 from monitor.breaker.machine import State
 from monitor.config import load
 from monitor.events import Asked, Kind
-from monitor.model import Key, Outcome, Status, SubjectKind
+from monitor.model import Category, Key, Outcome, Severity, Status, SubjectKind
 from monitor.simulator.farm import Farm
 from monitor.simulator.wire import Wire
 from tests.e2e.conftest import Recorder
@@ -83,6 +83,11 @@ class Cut:
     def opened(self) -> list[Key]:
         return [breaker.key for breaker in self.service.breakers.items() if breaker.state is not State.CLOSED]
 
+    def trip(self, workstation: str, scope: str) -> None:
+        breaker = self.service.breakers.get(Key(Category.NETWORK, workstation, scope))
+        while breaker.snapshot().state is State.CLOSED:
+            breaker.acquire().failure(Severity.HIGH)
+
     async def get(self, path: str) -> str:
         async with aiohttp.ClientSession(self.service.url) as session, session.get(path) as answer:
             return await answer.text()
@@ -132,6 +137,7 @@ async def test_cut_off__together_with_the_whole_farm__is_our_own_trouble_and_tol
     assert await cut.gauge() == "emuwatch_isolated 0.0"
     with capture_logs() as lines:
         cut.cut()
+        cut.trip("ws-01", f"ssh:{cut.farm['ws-01'].ssh.port}")  # as many checks of one endpoint do before we know
         await cut.until(lambda: cut.statuses() == {Status.UNKNOWN})
         assert await cut.gauge() == "emuwatch_isolated 1.0"
         known_at = cut.service.gateways.isolation.since

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from monitor.model import Category, Workstation
+from monitor.simulator import Sleep
 from monitor.simulator.console import Console
 from monitor.simulator.guest import Guest
 from monitor.simulator.services import hold
@@ -46,13 +47,14 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def a_service(*, tls: Path | None = None) -> AsyncIterator[Service]:
+async def a_service(*, tls: Path | None = None, sleep: Sleep = asyncio.sleep) -> AsyncIterator[Service]:
     """Serve WinRM on a free port of loopback, with a console that lists two emulators."""
     guests = [Guest(index, f"farm-{index}", wire=Wire(hold)) for index in range(2)]
     console = Console(guests, name="ws-01", code_page=936)
     accounts = Accounts(*ACCOUNTS)
     await asyncio.to_thread(accounts.open)
-    endpoint = WsManEndpoint(console, accounts, tls=await asyncio.to_thread(server_context, tls) if tls else None)
+    context = await asyncio.to_thread(server_context, tls) if tls else None
+    endpoint = WsManEndpoint(console, accounts, tls=context, sleep=sleep)
     await endpoint.start()
     wire = Wire(endpoint.serve)
     wire.start()

@@ -68,7 +68,7 @@ class SimulatedWorkstation:
         self.console = Console(self.guests, name=id, code_page=code_page)
         self.desktop = Desktop(self.console, self.guests, make=self._new_guest, drop=self._removed.append)
         self.endpoint = SshEndpoint(self.console, user=USER, key=key)
-        self.shells = WsManEndpoint(self.console, accounts or Accounts(USER, ""))
+        self.shells = WsManEndpoint(self.console, accounts or Accounts(USER, ""), sleep=sleep)
         self.panel = Panel(self._health)
         self.bridge = AdbHost(self._answering)
         self.ssh = Wire(self.endpoint.serve, sleep=sleep)

@@ -119,6 +119,31 @@ async def test_client__whose_shell_is_lost__gets_the_fault_by_number(service: Se
     assert not service.endpoint.shells
 
 
+@pytest.mark.parametrize(("ill", "number"), [(Ill.PROGRAM_NOT_FOUND, 2147942402), (Ill.LINE_TOO_LONG, 2147942606)])
+async def test_client__whose_command_can_t_be_started__gets_the_fault_by_number(
+    service: Service, ill: Ill, number: int
+) -> None:
+    service.endpoint.ills["Command"] = ill
+    with pytest.raises(pypsrp.exceptions.WSManFaultError) as caught:
+        await asyncio.to_thread(by_pypsrp, service.port, None, "ldconsole list")
+    assert caught.value.code == number
+
+
+async def test_client__of_a_slow_action__is_obeyed_at_once_and_answered_late() -> None:
+    late = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await late.wait()
+
+    async with a_service(sleep=sleep) as service:
+        service.endpoint.ills["Create"] = Ill.SLOW
+        running = asyncio.ensure_future(asyncio.to_thread(by_pypsrp, service.port, None, "ldconsole list"))
+        await eventually(lambda: len(service.endpoint.shells) == 1)
+        assert service.endpoint.requests["Command"] == 0
+        late.set()
+        assert await running == (LISTED, b"", 0)
+
+
 @pytest.mark.parametrize("client", [by_pypsrp, by_pywinrm])
 async def test_client__of_a_console_that_wakes_late__waits_by_polling(service: Service, client: Client) -> None:
     service.endpoint.hang(hanging=True)

@@ -314,6 +314,8 @@ async def test_login__by_a_method_we_lack_the_library_for__is_our_own_trouble(se
         ("Create", Ill.GARBAGE, Reason.PROTOCOL, WORKSTATION),
         ("Command", Ill.QUOTA_OPERATIONS, Reason.QUOTA, WORKSTATION),
         ("Command", Ill.GARBAGE, Reason.PROTOCOL, WORKSTATION),
+        ("Command", Ill.PROGRAM_NOT_FOUND, Reason.NOT_INSTALLED, EXTERNAL),
+        ("Command", Ill.LINE_TOO_LONG, Reason.PROTOCOL, EXTERNAL),
         ("Receive", Ill.SHELL_LOST, Reason.SHELL_LOST, WORKSTATION),
         ("Receive", Ill.GARBAGE, Reason.PROTOCOL, WORKSTATION),
         ("Receive", Ill.RESET, Reason.SHELL_LOST, WORKSTATION),
@@ -323,7 +325,7 @@ async def test_answer__that_is_ill__is_told_for_what_it_is(
     service: Service, transport: WinRmTransport, action: str, ill: Ill, reason: Reason, category: Category
 ) -> None:
     service.endpoint.ills[action] = ill
-    error = await failing(transport)
+    error = await failing(transport, layer=EXTERNAL)
     assert (error.reason, error.category) == (reason, category)
     service.endpoint.ills.clear()
     assert (await run(transport)).stdout == LISTED

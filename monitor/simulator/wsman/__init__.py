@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from monitor.simulator import Sleep
 from monitor.simulator.console import Answer, Console
 from monitor.simulator.wsman import envelopes
 from monitor.simulator.wsman.envelopes import Request, Trouble
@@ -54,7 +55,13 @@ class WsManEndpoint:
     """A WinRM service with one user, whose shells are a `Console`."""
 
     def __init__(
-        self, console: Console, accounts: Accounts, *, tls: ssl.SSLContext | None = None, max_shells: int = 30
+        self,
+        console: Console,
+        accounts: Accounts,
+        *,
+        tls: ssl.SSLContext | None = None,
+        max_shells: int = 30,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.refuses_logins = False
         self.tls = tls
@@ -73,11 +80,14 @@ class WsManEndpoint:
         """The open shells, and the commands in each."""
         self.ills: dict[str, Ill] = {}
         """What goes wrong, by action."""
+        self.lag = 1.0
+        """Seconds by which a slow answer is late."""
         self.prints: Callable[[str], Answer | None] = lambda _: None
         """What a command prints instead of what the console would."""
         self._console = console
         self._accounts = accounts
         self._max_shells = max_shells
+        self._sleep = sleep
         self._awake = asyncio.Event()
         self._awake.set()
         self._sessions: weakref.WeakKeyDictionary[asyncio.BaseTransport, Session] = weakref.WeakKeyDictionary()
@@ -141,9 +151,10 @@ class WsManEndpoint:
             raise web.HTTPServiceUnavailable
         session = self._sessions.setdefault(transport, Session())
         body = await http.read()
-        if not session.complete:
-            await self._suffer("login", transport)
+        ill = None if session.complete else await self._suffer("login", transport)
         refusal = await self._admit(http, session, transport)
+        if ill is Ill.SLOW:
+            await self._sleep(self.lag)
         if refusal is not None:
             return refusal
         proof, session.proof = session.proof, {}
@@ -220,6 +231,8 @@ class WsManEndpoint:
             answer = TROUBLES[ill]
         elif obey is not None:
             answer = await obey(request)
+        if ill is Ill.SLOW:
+            await self._sleep(self.lag)
         return (500, envelopes.fault(request, answer)) if isinstance(answer, Trouble) else (200, answer)
 
     async def _create(self, request: Request) -> bytes | Trouble:

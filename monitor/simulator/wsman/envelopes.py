@@ -62,6 +62,8 @@ TOO_MANY_OPERATIONS: Final = Trouble(2150859174, "w:QuotaLimit")
 ABORTED: Final = Trouble(995, "w:InternalError")
 DENIED: Final = Trouble(5, "w:AccessDenied")
 MALFORMED: Final = Trouble(87, "w:InvalidParameter")
+NO_PROGRAM: Final = Trouble(2147942402, "w:InternalError")
+LINE_TOO_LONG: Final = Trouble(2147942606, "w:InternalError")
 
 
 def read(body: bytes) -> Request | None:

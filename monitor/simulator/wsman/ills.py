@@ -23,6 +23,10 @@ class Ill(enum.StrEnum):
     """HTTP 404: another web server."""
     UNAVAILABLE = "unavailable"
     """HTTP 503: the service behind HTTP is not up."""
+    SLOW = "slow"
+    """It is done at once, and answered late."""
+    PROGRAM_NOT_FOUND = "program_not_found"
+    LINE_TOO_LONG = "line_too_long"
 
 
 TROUBLES: Final = {
@@ -30,5 +34,7 @@ TROUBLES: Final = {
     Ill.QUOTA_SHELLS: envelopes.TOO_MANY_SHELLS,
     Ill.QUOTA_OPERATIONS: envelopes.TOO_MANY_OPERATIONS,
     Ill.DENIED: envelopes.DENIED,
+    Ill.PROGRAM_NOT_FOUND: envelopes.NO_PROGRAM,
+    Ill.LINE_TOO_LONG: envelopes.LINE_TOO_LONG,
 }
 STATUSES: Final = {Ill.NOT_FOUND: 404, Ill.UNAVAILABLE: 503}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+import monitor.transports.winrm
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Lane, Reason, Severity
 from monitor.simulator.console import Answer
@@ -248,6 +249,102 @@ async def test_deadline__on_a_kept_line_to_a_host_without_power__blames_the_netw
     assert (await run(transport)).stdout == LISTED
 
 
+class Late:
+    """A service whose slow answers come when the test says so."""
+
+    def __init__(self, service: Service, release: asyncio.Event) -> None:
+        self.service = service
+        self.endpoint = service.endpoint
+        self.release = release
+
+
+@pytest.fixture
+async def late() -> AsyncIterator[Late]:
+    release = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        await release.wait()
+
+    async with a_service(sleep=wait) as service:
+        service.endpoint.ills["Create"] = Ill.SLOW
+        yield Late(service, release)
+
+
+async def give_up(transport: WinRmTransport, late: Late) -> None:
+    """Run a command whose deadline strikes while its shell is being made."""
+    running = asyncio.create_task(run(transport))
+    asked = late.endpoint.requests["Create"]
+    await eventually(lambda: late.endpoint.requests["Create"] > asked)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_deadline__while_a_shell_is_being_made__still_learns_its_name_and_deletes_it(late: Late) -> None:
+    async with opened(late.service.port) as transport:
+        await give_up(transport, late)
+        assert len(late.endpoint.shells) == 1
+        late.release.set()
+        await eventually(lambda: not late.endpoint.shells and not tasks() and not threads())
+        assert (late.endpoint.requests["Delete"], late.endpoint.accepted, transport.orphans) == (1, 1, 0)
+
+
+async def test_deadline__while_shells_are_being_made__takes_no_more_places_than_there_are(late: Late) -> None:
+    async with opened(late.service.port, sessions=2) as transport:
+        for _ in range(2):
+            await give_up(transport, late)
+        third = asyncio.create_task(run(transport))
+        await asyncio.wait({third}, timeout=0.1)
+        assert late.endpoint.requests["Create"] == 2
+        late.release.set()
+        assert (await third).stdout == LISTED
+        await eventually(lambda: len(late.endpoint.shells) == transport.shells == 1)
+
+
+async def test_deadline__while_a_shell_is_being_made_for_ever__is_given_up_and_counted(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor.transports.winrm, "CLEANING", 0.2)
+    async with opened(late.service.port) as transport:
+        await give_up(transport, late)
+        await eventually(lambda: not threads() and not tasks())
+        assert (transport.orphans, transport.shells) == (1, 0)
+        await eventually(lambda: not late.endpoint.connections)
+
+
+async def test_deadline__during_the_login__is_over_at_once_for_no_shell_was_asked_for(service: Service) -> None:
+    service.endpoint.ills["login"] = Ill.SILENT
+    async with opened(service.port) as transport:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await run(transport)
+        await eventually(lambda: not threads() and not tasks(), within=1)
+        assert transport.orphans == 0
+    assert service.endpoint.requests["Create"] == 0
+
+
+async def test_aclose__while_a_shell_is_being_made__deletes_that_too(late: Late) -> None:
+    async with opened(late.service.port) as transport:
+        running = asyncio.create_task(run(transport))
+        await eventually(lambda: late.endpoint.requests["Create"] == 1)
+        closing = asyncio.create_task(transport.aclose())
+        with pytest.raises(LocalError, match="closed"):
+            await running
+        late.release.set()
+        await closing
+        assert not late.endpoint.shells
+
+
+async def test_aclose__over_a_connection_the_network_has_dropped__deletes_the_shell_over_another(
+    service: Service,
+) -> None:
+    async with opened(service.port) as transport:
+        await run(transport)
+        service.wire.drop()
+        await eventually(lambda: not service.endpoint.connections)
+    assert (service.endpoint.accepted, len(service.endpoint.shells), transport.orphans) == (2, 0, 0)
+
+
 # -------------------------------------------------------------------------------------------------------------- logins
 async def test_login__that_is_refused__is_critical_and_names_what_the_host_offers(service: Service) -> None:
     wrong = Credential(user="operator", password=SecretStr("wrong-password"))
@@ -422,8 +519,9 @@ KINDS = ["login", "Create", "Command", "Receive", "Signal"]
 @pytest.mark.parametrize("ill", [Ill.SILENT, Ill.RESET])
 @pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
 async def test_host__that_fails_in_mid_call__leaves_nothing_of_ours_behind(
-    service: Service, action: str, ill: Ill, *, kept: bool
+    service: Service, action: str, ill: Ill, monkeypatch: pytest.MonkeyPatch, *, kept: bool
 ) -> None:
+    monkeypatch.setattr(monitor.transports.winrm, "CLEANING", 0.5)
     async with opened(service.port) as transport:
         for _ in range(4):
             if kept:
@@ -437,6 +535,7 @@ async def test_host__that_fails_in_mid_call__leaves_nothing_of_ours_behind(
         assert (await run(transport)).stdout == LISTED
         unnamed = 4 if (action, ill) == ("Create", Ill.RESET) and not kept else 0  # these idle out: the answer was lost
         assert len(service.endpoint.shells) == 1 + unnamed
+        assert transport.orphans == (4 if action == "Create" and not kept else 0)
     await eventually(lambda: not service.endpoint.connections and len(service.endpoint.shells) == unnamed)
 
 

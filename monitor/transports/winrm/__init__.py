@@ -2,8 +2,10 @@
 
 A run takes a line for itself, so a command that hangs holds up nobody else's; the dispatcher's lane for threads bounds
 how many run at once. When the deadline strikes, the line is cut, which ends the thread that blocks on it, and the
-shell is deleted in the background over a new connection; one that can't be deleted ends by its idle timeout. From the
-moment a command was sent, nothing is repeated. A refused login is remembered: the same credentials are sent again
+shell is deleted in the background over a new connection. A shell that is only being opened then has no name yet: its
+answer is waited for in the background, and its place is taken until then, so that a slow host is not filled with
+shells. One that can't be deleted (`WinRmTransport.orphans`) ends by its idle timeout. From the moment a command was
+sent, nothing is repeated. A refused login is remembered: the same credentials are sent again
 only after a while that doubles, because every try brings the account nearer to being locked.
 """
 
@@ -25,17 +27,22 @@ from monitor.durations import Duration, between
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Lane, Platform, Reason, Severity, Workstation
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
-from monitor.transports.winrm.line import OPERATION_TIMEOUT, Command, Line, StaleError
+from monitor.transports.winrm.line import ENDING, Command, Line, StaleError
+from monitor.transports.winrm.shell import OPERATION_TIMEOUT
 from monitor.transports.winrm.wire import Wire
 
 ORPHANED: Final = 60.0
 """Seconds beyond `Params.idle` after which a host ends a shell that nobody deleted."""
 CLEANING: Final = 3.0
-"""Seconds to delete a shell."""
+"""Seconds to delete a shell; and before that, to hear the name of one that was asked for."""
+CLOSING: Final = 2 * (CLEANING + ENDING)
+"""Seconds all that is cleaned up takes at most."""
 HOLD_OFF: Final = (120.0, 1800.0)
 """Seconds the credentials are not sent again after the host refused them: at first, and at most."""
 LONGEST_LINE: Final = 8191
 """Characters cmd.exe takes."""
+
+_log = logging.getLogger(__name__)
 
 _PAGES: Final = {"utf-8": 65001, "gbk": 936, "gb2312": 936, "shift_jis": 932, "euc_kr": 949, "big5": 950}
 
@@ -99,6 +106,8 @@ class WinRmTransport:
         for library in ("pypsrp", "spnego", "urllib3"):
             logging.getLogger(library).setLevel(logging.CRITICAL)  # they log what they then raise
         self._workstation = workstation
+        self.orphans = 0
+        """How many shells may have been left open: their name never came, or they could not be deleted."""
         self._params = params
         self._credential = credential or Credential()
         self._where = f"{workstation.id} {params.endpoint}"
@@ -120,11 +129,12 @@ class WinRmTransport:
             )
         if self._places.locked():
             mark(Category.WORKSTATION)
-        async with self._places:
+        async with contextlib.AsyncExitStack() as place:
+            await place.enter_async_context(self._places)
             while True:
                 command = Command(argv[0], text, mark, layer, limit)
                 with contextlib.suppress(StaleError):
-                    line = await self._run(command)
+                    line = await self._run(command, place)
                     break
         end = line.wire.certificate_end
         return Completed(
@@ -134,6 +144,11 @@ class WinRmTransport:
             stderr=b"".join(command.stderr),
             facts={} if end is None else {"certificate_end_timestamp_seconds": end},
         )
+
+    @property
+    def shells(self) -> int:
+        """How many shells it has open."""
+        return sum(line.shell_id is not None for line in (*self._busy, *(line for line, _ in self._idle)))
 
     async def aclose(self) -> None:
         """Cut what is under way, delete every shell, close every connection."""
@@ -146,10 +161,10 @@ class WinRmTransport:
         if busy:
             await asyncio.wait(busy, timeout=CLEANING)
         if self._cleaning:
-            await asyncio.wait(self._cleaning, timeout=CLEANING + 1)
+            await asyncio.wait(self._cleaning, timeout=CLOSING)
 
-    async def _run(self, command: Command) -> Line:
-        """Run a command on a kept line, or on a new one."""
+    async def _run(self, command: Command, place: contextlib.AsyncExitStack) -> Line:
+        """Run a command on a kept line, or on a new one, which takes the place with it when its opening is given up."""
         if self._closed:
             raise LocalError(f"{self._where}: the transport is closed")
         self._refusals.check()
@@ -174,7 +189,7 @@ class WinRmTransport:
             if well and line.commands < self._params.recycle and not self._closed:
                 self._keep(line)
             else:
-                self._retire(line, well=well)
+                self._retire(line, well=well, place=place.pop_all() if line.opening else None)
         return line
 
     def _keep(self, line: Line) -> None:
@@ -191,29 +206,40 @@ class WinRmTransport:
         self._idle = [(kept, timer) for kept, timer in self._idle if kept is not line]
         self._retire(line)
 
-    def _retire(self, line: Line, *, well: bool = True) -> None:
-        """Delete a line's shell in the background: over its own connection when all is well, else over a new one."""
-        task = asyncio.get_running_loop().create_task(self._clean(line, well=well))
+    def _retire(self, line: Line, *, well: bool = True, place: contextlib.AsyncExitStack | None = None) -> None:
+        """Delete a line's shell in the background; then the place is free that the line has taken with it."""
+        task = asyncio.get_running_loop().create_task(self._clean(line, place, well=well))
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
 
-    async def _clean(self, line: Line, *, well: bool) -> None:
+    async def _clean(self, line: Line, place: contextlib.AsyncExitStack | None, *, well: bool) -> None:
+        if place is not None:
+            async with place:
+                well = await line.late(CLEANING)
+        gone = False
         with contextlib.suppress(ProbeError, LocalError, TimeoutError):
             async with asyncio.timeout(CLEANING):
-                if well:
-                    await line.end()
-                    return
-                shell_id, command_id = line.shell_id, line.running
-                line.wire.dispose()
-                if shell_id is not None and not self._refusals.holding:
-                    await self._end_elsewhere(shell_id, command_id)
+                gone = await self._delete(line, well=well)
+        if not gone:
+            self.orphans += 1
+            _log.info("%s: a shell may be left open; it ends when it has idled for long enough", self._where)
 
-    async def _end_elsewhere(self, shell_id: str, command_id: str | None) -> None:
-        line = self._line()
+    async def _delete(self, line: Line, *, well: bool) -> bool:
+        """Delete a shell over its own connection while that is well, else over a new one; whether it is gone."""
+        if well:
+            with contextlib.suppress(ProbeError):
+                await line.end()
+        shell_id, command_id = line.shell_id, line.running
+        line.wire.dispose()
+        if shell_id is None:
+            return not line.unnamed
+        if self._refusals.holding:
+            return False
+        other = self._line()
         try:
-            await line.end(shell_id, command_id)
+            return await other.end(shell_id, command_id)
         finally:
-            if line.refused:
+            if other.refused:
                 self._refusals.refused()
 
     def _line(self) -> Line:

@@ -1,7 +1,8 @@
 """One login and one shell, used by one run at a time: the steps block in a thread, and cutting the line ends them.
 
 The event loop makes the TCP connection, so a host that is silent holds no thread. A run takes one thread for as long
-as it lasts, and none is kept between runs.
+as it lasts, and none is kept between runs. One step is not cut when its run gives up: once a shell was asked for, only
+the answer tells its name, and without the name it can't be deleted. So whoever cleans up waits for that (`late`).
 """
 
 from __future__ import annotations
@@ -9,27 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
-
-from pypsrp.shell import CommandState, SignalCode, WinRS
-from pypsrp.wsman import NAMESPACES, SelectorSet
 
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Reason
 from monitor.transports import Mark
 from monitor.transports.winrm.dial import dial, hang_up
 from monitor.transports.winrm.errors import explain
-from monitor.transports.winrm.faults import NO_SHELL, OF_THE_COMMAND, TIMED_OUT, FaultError, RefusedError, StatusError
-from monitor.transports.winrm.wire import SpentError, Wire, client
+from monitor.transports.winrm.faults import NO_SHELL, OF_THE_COMMAND, FaultError, RefusedError, StatusError
+from monitor.transports.winrm.shell import Shell
+from monitor.transports.winrm.wire import SpentError, Wire
 
 ENDING: Final = 1.0
 """Seconds to wait for a call that was cut to be over; only a Kerberos library at work takes longer."""
-OPERATION_TIMEOUT: Final = 10
-"""Seconds after which the service answers a Receive although nothing was printed."""
 
 T = TypeVar("T")
 
@@ -65,27 +61,38 @@ class Line:
         """The host refused the login: nobody may try again on this line's behalf."""
         self.spoiled = False
         """Nobody is to use it any more."""
+        self.unnamed = False
+        """A shell was asked for and the answer never came: there may be one that nobody can name."""
         self.running: str | None = None
         """The command that was started and has not been signalled since."""
         self.free = asyncio.Event()
         """Set when its run is over."""
         self._where = where
-        self._wsman = client(self.wire, operation_timeout=OPERATION_TIMEOUT)
-        self._shell = WinRS(self._wsman, idle_time_out=int(idle), codepage=code_page)
+        self._shell = Shell(self.wire, idle=idle, code_page=code_page)
         self._answered = False
         self._mark: Mark | None = None
         self._loop = asyncio.get_running_loop()
         self._thread: ThreadPoolExecutor | None = None
         self._dial: asyncio.Future[socket.socket] | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._dropped: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def shell_id(self) -> str | None:
         """The open shell's name."""
-        return self._shell.id if self._shell.opened else None
+        return self._shell.id
+
+    @property
+    def opening(self) -> bool:
+        """Whether a shell was asked for whose name is not known yet."""
+        return self._opening is not None and not self._opening.done()
 
     def cut(self) -> None:
-        """End whatever the line is at."""
-        self.wire.cut()
+        """End whatever the line's run is at."""
+        if self.opening:
+            self._drop()
+        else:
+            self.wire.cut()
         if self._dial is not None:
             self._dial.cancel()
 
@@ -107,7 +114,7 @@ class Line:
                 await self._finish(command)
             except FaultError as exc:
                 if kept and command.id is None and exc.number == NO_SHELL:
-                    self._shell.opened = False  # there is nothing to delete
+                    self._shell.forget()  # there is nothing to delete
                     raise StaleError from exc
                 error = explain(exc, self._where, answered=True)
                 if isinstance(error, ProbeError) and exc.number in OF_THE_COMMAND:
@@ -119,18 +126,46 @@ class Line:
                 words = f"{self._where}: the server closes the connection before the login is over, or in mid-command"
                 raise ProbeError(words, category=Category.WORKSTATION, reason=Reason.SHELL_LOST) from exc
 
-    async def end(self, shell_id: str | None = None, command_id: str | None = None) -> None:
-        """Delete the shell, this line's own or one that another line left behind, and close the connection."""
+    async def late(self, within: float) -> bool:
+        """Wait for the answer of an opening that its run gave up.
+
+        Returns:
+            Whether there is a shell now, and a connection to delete it over.
+
+        """
+        opening = self._opening
+        if opening is None:
+            return False
+        await asyncio.wait({opening}, timeout=within)
+        if not opening.done():
+            self.wire.cut()
+            await asyncio.wait({opening}, timeout=ENDING)
+        with contextlib.suppress(FaultError, SpentError, ProbeError, LocalError):
+            self._opened(opening)
+        return self.shell_id is not None and self.wire.standing
+
+    async def end(self, shell_id: str | None = None, command_id: str | None = None) -> bool:
+        """Delete the shell, this line's own or one that another line left behind, and close the connection.
+
+        Returns:
+            Whether it is gone; if not, the way to it was.
+
+        """
         with self._at_work(None):
             try:
                 if shell_id is not None:
                     await self._connect()
-                    self._adopt(shell_id)
+                    self._shell.adopt(shell_id)
                 if self.shell_id is not None:
-                    with contextlib.suppress(FaultError, SpentError):  # the shell, or the way to it, is gone already
-                        await self._do(self._delete, command_id)
+                    await self._do(self._shell.delete, command_id)
+            except FaultError as exc:
+                if exc.number == NO_SHELL:
+                    self._shell.forget()
+            except SpentError:
+                pass
             finally:
                 self.wire.dispose()
+        return self.shell_id is None
 
     @contextlib.contextmanager
     def _at_work(self, mark: Mark | None) -> Iterator[None]:
@@ -149,11 +184,11 @@ class Line:
         if not self.wire.standing:
             await self._connect()
         if self.shell_id is None:
-            await self._do(self._open)
+            await self._open()
 
     async def _connect(self) -> None:
         if self.wire.ssl:
-            await self._do(_readable, self.wire)
+            await self._do(self.wire.check_files)
         self._dial = asyncio.ensure_future(dial(self.wire.server, self.wire.port))
         try:
             await asyncio.wait({self._dial})
@@ -168,16 +203,39 @@ class Line:
         except (OSError, UnicodeError) as exc:
             raise explain(exc, self._where, answered=False) from exc
 
+    async def _open(self) -> None:
+        """Open the shell; whoever gives up leaves the answer to `late`, unless nothing was asked yet."""
+        opening = self._opening = self._begin(self._shell.open)
+        try:
+            await asyncio.wait({opening, self._dropped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not opening.done() and self.wire.cut_unless_sent():
+                await asyncio.wait({opening}, timeout=ENDING)
+        if not opening.done():
+            raise LocalError(f"{self._where}: the transport is closed")
+        self._opened(opening)
+
+    def _drop(self) -> None:
+        if not self._dropped.done():
+            self._dropped.set_result(None)
+
+    def _opened(self, opening: asyncio.Future[None]) -> None:
+        """Take the outcome of an opening."""
+        error = opening.exception() if opening.done() else TimeoutError()
+        self.unnamed = error is not None and self.wire.sent and not isinstance(error, _SAYS_NO)
+        if opening.done():
+            self._outcome(opening)
+
     async def _start(self, command: Command) -> None:
         self.commands += 1
-        command.id = self.running = await self._do(self._command, command.text)
+        command.id = self.running = await self._do(self._shell.command, command.text)
         command.mark(command.layer)
 
     async def _collect(self, command: Command) -> None:
         """Receive what the command prints until it is done."""
         room, done = command.limit, False
         while not done:
-            done, command.exit_code, stdout, stderr = await self._do(self._receive, command.id)
+            done, command.exit_code, stdout, stderr = await self._do(self._shell.receive, command.id)
             room -= len(stdout) + len(stderr)
             if room < 0:
                 words = f"{self._where}: {command.program} printed more than {command.limit} bytes"
@@ -188,20 +246,29 @@ class Line:
     async def _finish(self, command: Command) -> None:
         """Let the service forget the command; its answer is known, so that this fails only spoils the line."""
         try:
-            await self._do(self._signal, command.id)
+            await self._do(self._shell.signal, command.id)
+            self.running = None
         except (FaultError, SpentError, ProbeError):
             self.spoiled = True
 
     async def _do(self, step: Callable[..., T], *args: object) -> T:
         """Do a blocking step in the run's thread; when nobody waits for it any more, cut the line, so that it ends."""
-        future = self._loop.run_in_executor(self._thread, step, *args)
-        future.add_done_callback(lambda over: over.cancelled() or over.exception())
+        future = self._begin(step, *args)
         try:
             await asyncio.wait({future})
         finally:
             if not future.done():
                 self.cut()
                 await asyncio.wait({future}, timeout=ENDING)
+        return self._outcome(future)
+
+    def _begin(self, step: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        future = self._loop.run_in_executor(self._thread, step, *args)
+        future.add_done_callback(lambda over: over.cancelled() or over.exception())
+        return future
+
+    def _outcome(self, future: asyncio.Future[T]) -> T:
+        """Take what a step came to, in our own words."""
         try:
             return future.result()
         except RefusedError as exc:
@@ -222,50 +289,6 @@ class Line:
             self._answered = True
             self._mark(Category.WORKSTATION)
 
-    def _open(self) -> None:
-        self._shell.open()
 
-    def _adopt(self, shell_id: str) -> None:
-        """Use a shell that another line opened."""
-        selectors = SelectorSet()
-        selectors.add_option("ShellId", shell_id)
-        self._shell.id, self._shell.opened = shell_id, True
-        self._shell._selector_set = selectors  # noqa: SLF001 - pypsrp takes an open shell in no other way
-
-    def _command(self, text: str) -> str:
-        answer = self._shell.command(text, None)
-        command_id = answer.findtext("rsp:CommandResponse/rsp:CommandId", namespaces=NAMESPACES)
-        if command_id is None:
-            raise LookupError("the answer to Command names no command")
-        return command_id
-
-    def _receive(self, command_id: str) -> tuple[bool, int | None, bytes, bytes]:
-        try:
-            state, code, streams = self._shell.receive("stdout stderr", command_id)
-        except FaultError as exc:
-            if exc.number != TIMED_OUT:
-                raise
-            return False, None, b"", b""
-        return state == CommandState.DONE, code, streams["stdout"], streams["stderr"]
-
-    def _signal(self, command_id: str) -> None:
-        self._shell.signal(SignalCode.TERMINATE, command_id)
-        self.running = None
-
-    def _delete(self, command_id: str | None) -> None:
-        if command_id is not None:
-            with contextlib.suppress(FaultError, StatusError):  # it ended meanwhile, or never began
-                self._shell.signal(SignalCode.TERMINATE, command_id)
-        self._shell.close()
-
-
-def _readable(wire: Wire) -> None:
-    """See that the files TLS needs are there and hold what they should: when they don't, no host is to blame."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if isinstance(wire.trusted, str):
-            context.load_verify_locations(wire.trusted)
-        if wire.certificate_pem is not None:
-            context.load_cert_chain(wire.certificate_pem, wire.certificate_key_pem, wire.certificate_key_password)
-    except OSError as exc:  # an ssl.SSLError is one: no PEM in it
-        raise LocalError(f"a certificate or key can't be read: {type(exc).__name__}") from exc
+_SAYS_NO: Final = (FaultError, RefusedError, StatusError, SpentError)
+"""What an opening comes to when there is no shell for sure."""

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from pypsrp.wsman import WSMan, _TransportHTTP
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from monitor.errors import LocalError
 from monitor.transports.winrm.faults import FaultError, RefusedError, StatusError, offered, parse_fault
 
 ANSWER_LIMIT: Final = 4 * 1024 * 1024
@@ -44,6 +46,8 @@ class Wire(_TransportHTTP):
         super().__init__(server, no_proxy=True, **options)
         self.certificate_end: float | None = None
         """Unix time at which the server's certificate ends, once TLS stands."""
+        self.sent = False
+        """Whether the envelope at hand was handed to the connection; a login alone is none."""
         self.trusted = options.get("cert_validation")
         """A file of authorities, or whether to verify by the system's."""
         self._server_name = server_name
@@ -52,11 +56,23 @@ class Wire(_TransportHTTP):
         self._plug: socket.socket | None = None
         self._connection: HTTPConnection | None = None
         self._offered: tuple[str, ...] = ()
+        self._sending = threading.Lock()
 
     @property
     def standing(self) -> bool:
         """Whether a socket was handed over and not cut since."""
         return self._plug is not None
+
+    def check_files(self) -> None:
+        """See that the files TLS needs are there and hold what they should: when they don't, no host is to blame."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if isinstance(self.trusted, str):
+                context.load_verify_locations(self.trusted)
+            if self.certificate_pem is not None:
+                context.load_cert_chain(self.certificate_pem, self.certificate_key_pem, self.certificate_key_password)
+        except OSError as exc:  # an ssl.SSLError is one: no PEM in it
+            raise LocalError(f"a certificate or key can't be read: {type(exc).__name__}") from exc
 
     def plug(self, connected: socket.socket) -> None:
         """Hand over a connected socket."""
@@ -70,6 +86,13 @@ class Wire(_TransportHTTP):
             with contextlib.suppress(OSError):
                 plug.shutdown(socket.SHUT_RDWR)
             plug.close()
+
+    def cut_unless_sent(self) -> bool:
+        """End the connection before the envelope at hand is sent; False: it is on its way, and nothing was cut."""
+        with self._sending:
+            if not self.sent:
+                self.cut()
+            return not self.sent
 
     def dispose(self) -> None:
         """Release everything; only when no call is under way."""
@@ -93,6 +116,7 @@ class Wire(_TransportHTTP):
         self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | tuple[float, float] | None = None
     ) -> bytes:
         """Send an envelope once, and tell by numbers what went wrong."""
+        self.sent = False
         try:
             return super().send(message, timeout=timeout)
         except AuthenticationError as exc:
@@ -100,6 +124,16 @@ class Wire(_TransportHTTP):
         except WinRMTransportError as exc:
             fault = parse_fault(exc.response_text)
             raise (StatusError(exc.code) if fault is None else FaultError(fault)) from exc
+
+    def _send_request(
+        self, request: requests.PreparedRequest, timeout: float | tuple[float, float] | None = None
+    ) -> bytes:
+        if request.body:  # what logs in before message encryption has none
+            with self._sending:
+                if not self.standing:
+                    raise SpentError
+                self.sent = True
+        return super()._send_request(request, timeout)
 
     def _build_session(self) -> requests.Session:
         session = super()._build_session()

@@ -20,6 +20,7 @@ from typing import Final
 import aiohttp
 
 from monitor.errors import LocalError
+from monitor.logins import Logins
 from monitor.model import Category, Fact, Platform, Target, TransportSpec, Workstation
 from monitor.stream import Stream
 from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed, Credential, Mark, Transport, Tunnels
@@ -65,7 +66,19 @@ class Transports:
         credentials: Mapping[str, Credential],
         clock: Callable[[], float] = time.time,
         record: Path | None = None,
+        logins: Logins | None = None,
     ) -> None:
+        """Open nothing yet.
+
+        Args:
+            kinds: Every transport there is, by name.
+            credentials: Who logs in, by name.
+            clock: Unix time.
+            record: Where what commands print is kept; None: nowhere.
+            logins: What hosts said of logins, shared with other pools; None: with none.
+
+        """
+        self._logins = logins or Logins()
         self._kinds = kinds
         self._credentials = dict(credentials)
         self._clock = clock
@@ -94,10 +107,11 @@ class Transports:
         stay = tuple(workstations)
         self._memories = {w.id: self._memories[w.id] for w in stay if w.id in self._memories}
         kept = {self._way(workstation) for workstation in stay if workstation.transport is not None}
-        gone = [self._live.pop(way) for way in list(self._live) if way not in kept]
-        for live in gone:
+        gone = {way: self._live.pop(way) for way in list(self._live) if way not in kept}
+        for way, live in gone.items():
             live.retired = True
-        await asyncio.gather(*(live.transport.aclose() for live in gone if not live.users))
+            self._logins.forget(way.workstation)
+        await asyncio.gather(*(live.transport.aclose() for live in gone.values() if not live.users))
 
     async def aclose(self) -> None:
         """Close everything, whoever uses it."""
@@ -167,7 +181,7 @@ class Transports:
         live = self._live.get(way)
         if live is None:
             kind = self._kinds[way.spec.kind]
-            live = self._live[way] = _Live(kind.open(workstation, way.spec.params, way.credential))
+            live = self._live[way] = _Live(kind.open(workstation, way.spec.params, way.credential, self._logins))
         return live
 
     def _way(self, workstation: Workstation) -> _Way:

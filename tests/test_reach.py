@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from monitor.errors import LocalError
+from monitor.logins import Logins
 from monitor.model import Category, Key, Platform, Target, TransportSpec, Workstation
 from monitor.reach import Transports, keep, parse_code_page, redactor
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
@@ -52,6 +53,7 @@ class Pool:
 
     def __init__(self, credentials: Mapping[str, Credential] | None = None, record: Path | None = None) -> None:
         self.made: list[FakeTransport] = []
+        self.logins: list[Logins] = []
         kind = TransportKind(
             name="wired", params=Wired, open=self._open, endpoint=lambda params: f"wired:{params.port}"
         )
@@ -59,7 +61,10 @@ class Pool:
             kinds={"wired": kind}, credentials=credentials or {}, clock=lambda: 7.0, record=record
         )
 
-    def _open(self, workstation: Workstation, params: Wired, credential: Credential | None) -> FakeTransport:
+    def _open(
+        self, workstation: Workstation, params: Wired, credential: Credential | None, logins: Logins
+    ) -> FakeTransport:
+        self.logins.append(logins)
         self.made.append(FakeTransport(workstation, credential))
         return self.made[-1]
 
@@ -108,6 +113,25 @@ async def test_retain__with_another_password__closes_what_logged_in_with_the_old
     await pool.transports.retain([workstation], {"farm": new})
     await pool.transports.reach(a_target(workstation)).run(["x"])
     assert [(made.credential, made.closed) for made in pool.made] == [(old, 1), (new, 0)]
+
+
+async def test_retain__of_a_workstation_reached_in_another_way__lets_it_refuse_anew() -> None:
+    pool, logins = Pool(), Logins()
+    pool.transports._logins = logins
+    doors = [logins.door(name, where=name, user="monitor", secret="x") for name in ("ws-01", "ws-02")]
+    for name in ("ws-01", "ws-02"):
+        await pool.transports.reach(a_target(a_workstation(name))).run(["x"])
+    for door in doors:
+        door.refused()
+    await pool.transports.retain([a_workstation("ws-01"), a_workstation("ws-02", Wired(port=2))])
+    assert [door.shut for door in doors] == [True, False]
+
+
+async def test_transports__of_one_pool__share_what_hosts_said_of_logins() -> None:
+    pool = Pool()
+    for name in ("ws-01", "ws-02"):
+        await pool.transports.reach(a_target(a_workstation(name))).run(["x"])
+    assert len({id(each) for each in pool.logins}) == 1
 
 
 async def test_retain__while_a_run_is_under_way__closes_after_it() -> None:

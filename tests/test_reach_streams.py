@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.errors import LocalError, ProbeError
+from monitor.logins import Logins
 from monitor.model import Category, Reason, TransportSpec, Workstation
 from monitor.reach import Transports
 from monitor.stream import open_tcp
@@ -26,7 +27,7 @@ class Blind:
         pass
 
 
-def blind(_: Workstation, __: TransportParams, ___: Credential | None) -> Blind:
+def blind(_: Workstation, __: TransportParams, ___: Credential | None, ____: Logins) -> Blind:
     return Blind()
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
+from monitor.logins import Logins
 from monitor.model import Category, Workstation
 from monitor.simulator import Sleep
 from monitor.simulator.console import Console
@@ -71,12 +72,13 @@ async def opened(
     port: int,
     credential: Credential | None = OPERATOR,
     *,
-    clock: Callable[[], float] = time.monotonic,
+    logins: Logins | None = None,
+    name: str = "ws-01",
     **params: object,
 ) -> AsyncIterator[WinRmTransport]:
     """A transport, closed in the end, of which no thread and no task is left."""
-    where = Workstation(id="ws-01", host="127.0.0.1", code_page="cp936")
-    transport = WinRmTransport(where, Params.model_validate({"port": port, **params}), credential, clock=clock)
+    where = Workstation(id=name, host="127.0.0.1", code_page="cp936")
+    transport = WinRmTransport(where, Params.model_validate({"port": port, **params}), credential, logins=logins)
     try:
         yield transport
     finally:

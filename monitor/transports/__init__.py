@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from monitor.logins import Logins
 from monitor.model import Category, Fact, Lane, Workstation
 from monitor.stream import Stream
 
@@ -125,8 +126,8 @@ class TransportKind(Generic[P]):
 
     name: str
     params: type[P]
-    open: Callable[[Workstation, P, Credential | None], Transport]
-    """Make a transport for a workstation; no I/O."""
+    open: Callable[[Workstation, P, Credential | None, Logins], Transport]
+    """Make a transport for a workstation; no I/O. What hosts said of logins is shared by all transports of a pool."""
     endpoint: Callable[[P], str | None]
     """The scope of the NETWORK breaker it travels through (``ssh:22``); None: no network in between."""
     lane: Lane = Lane.SOCKET

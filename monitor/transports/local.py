@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from monitor.errors import NETWORK_ERRORS, Blame, LocalError, ProbeError, Table, classify
+from monitor.logins import Logins
 from monitor.model import Category, Lane, Reason, Severity, Workstation
 from monitor.stream import TcpStream, open_tcp
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
@@ -163,7 +164,7 @@ class _Command(asyncio.SubprocessProtocol):
             self._stirred.set_result(None)
 
 
-def _open(workstation: Workstation, params: Params, credential: Credential | None) -> LocalTransport:
+def _open(workstation: Workstation, params: Params, credential: Credential | None, logins: Logins) -> LocalTransport:
     return LocalTransport(workstation)
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from monitor.checks import AnyCheck, Check, CheckParams, Reach
 from monitor.config import Config, load_text
 from monitor.errors import ConfigError
+from monitor.logins import Logins
 from monitor.model import Category, Lane, Observation, Target, Workstation
 from monitor.transports import AnyTransportKind, Credential, Transport, TransportKind, TransportParams
 
@@ -91,7 +92,9 @@ class SshParams(TransportParams):
     known_hosts: Path | None = None
 
 
-def _open(workstation: Workstation, params: TransportParams, credential: Credential | None) -> Transport:
+def _open(
+    workstation: Workstation, params: TransportParams, credential: Credential | None, logins: Logins
+) -> Transport:
     raise AssertionError("a config opens nothing")
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 import monitor.transports.winrm
 from monitor.errors import LocalError, ProbeError
+from monitor.logins import HOLD, Logins
 from monitor.model import Category, Lane, Reason, Severity
 from monitor.simulator.console import Answer
 from monitor.simulator.wsman.ills import Ill
@@ -347,8 +348,7 @@ async def test_aclose__over_a_connection_the_network_has_dropped__deletes_the_sh
 
 # -------------------------------------------------------------------------------------------------------------- logins
 async def test_login__that_is_refused__is_critical_and_names_what_the_host_offers(service: Service) -> None:
-    wrong = Credential(user="operator", password=SecretStr("wrong-password"))
-    async with opened(service.port, wrong) as transport:
+    async with opened(service.port, WRONG) as transport:
         error = await failing(transport)
     assert (error.category, error.reason, error.severity) == (WORKSTATION, Reason.AUTH, Severity.CRITICAL)
     assert not error.recoverable
@@ -357,26 +357,101 @@ async def test_login__that_is_refused__is_critical_and_names_what_the_host_offer
     assert service.endpoint.refused == 1
 
 
-async def test_login__that_was_refused__is_not_tried_again_for_a_while_that_doubles(service: Service) -> None:
+WRONG = Credential(user="operator", password=SecretStr("wrong-password"))
+
+
+async def test_login__that_was_refused__is_not_tried_again_for_half_an_hour(service: Service) -> None:
     clock = FakeClock()
     service.endpoint.refuses_logins = True
-    async with opened(service.port, clock=clock) as transport:
+    async with opened(service.port, logins=Logins(clock=clock)) as transport:
         await failing(transport)
-        first = service.endpoint.requests["login"]
         for _ in range(3):
             error = await failing(transport)
             assert (error.reason, error.severity, error.recoverable) == (Reason.AUTH, Severity.CRITICAL, False)
-        assert service.endpoint.requests["login"] == first
-        clock.pass_(121)
+            assert "not tried again for another 30 min" in str(error)
+        assert service.endpoint.refused == 1
+        clock.pass_(HOLD - 1)
         await failing(transport)
-        again = service.endpoint.requests["login"]
-        assert again > first
-        clock.pass_(121)
-        await failing(transport)
-        assert service.endpoint.requests["login"] == again
-        clock.pass_(120)
+        assert service.endpoint.refused == 1
+        clock.pass_(2)
+        for _ in range(3):
+            await failing(transport)
+        assert service.endpoint.refused == 2
+        clock.pass_(HOLD + 1)
         service.endpoint.refuses_logins = False
         assert (await run(transport)).stdout == LISTED
+
+
+@pytest.mark.parametrize("ill", [None, Ill.SLOW], ids=["quick", "slow"])
+async def test_logins__of_many_runs_at_once__that_are_refused_are_one(ill: Ill | None) -> None:
+    async def soon(seconds: float) -> None:
+        await asyncio.sleep(0.1)
+
+    async with a_service(sleep=soon) as service, opened(service.port, WRONG) as transport:
+        if ill is not None:
+            service.endpoint.ills["login"] = ill
+        errors = await asyncio.gather(*(failing(transport) for _ in range(4)))
+        assert {error.reason for error in errors} == {Reason.AUTH}
+        assert service.endpoint.refused == 1
+
+
+async def test_login__once_admitted__holds_nobody_up_while_its_shell_is_made(late: Late) -> None:
+    async with opened(late.service.port) as transport:
+        runs = [asyncio.create_task(run(transport)) for _ in range(3)]
+        await eventually(lambda: late.endpoint.requests["Create"] == 3)
+        late.release.set()
+        assert [done.stdout for done in await asyncio.gather(*runs)] == [LISTED] * 3
+
+
+async def test_login__behind_one_that_hangs__is_blamed_on_the_same_layer(service: Service) -> None:
+    service.endpoint.ills["login"] = Ill.SILENT
+    async with opened(service.port) as transport:
+        marks: list[list[Category]] = [[], [], []]
+        runs = [asyncio.create_task(transport.run(LIST, mark=each.append)) for each in marks]
+        await eventually(lambda: service.endpoint.stricken == 1 and service.endpoint.accepted == 3)
+        for each in runs:
+            each.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+        assert [each[-1] for each in marks] == [NETWORK] * 3
+
+
+async def test_account__that_is_wrong__is_refused_by_two_of_many_hosts_and_sent_to_no_other(service: Service) -> None:
+    logins = Logins()
+    async with contextlib.AsyncExitStack() as stack:
+        names = [f"ws-{number:02}" for number in range(12)]
+        many = [
+            await stack.enter_async_context(opened(service.port, WRONG, logins=logins, name=name)) for name in names
+        ]
+        errors = await asyncio.gather(*(failing(each) for each in many for _ in range(2)))
+        assert {error.reason for error in errors} == {Reason.AUTH}
+        assert service.endpoint.refused == 2
+        assert sum("not tried anywhere" in str(error) for error in errors) == 20
+
+
+async def test_host__that_refuses_what_others_admit__silences_none_of_them(service: Service) -> None:
+    logins = Logins()
+    async with a_service() as other, contextlib.AsyncExitStack() as stack:
+        service.endpoint.refuses_logins = True
+        odd = await stack.enter_async_context(opened(service.port, logins=logins, name="odd"))
+        await failing(odd)
+        for number in range(4):
+            name = f"ws-{number}"
+            well = await stack.enter_async_context(opened(other.port, logins=logins, name=name))
+            assert (await run(well)).stdout == LISTED
+            assert "not tried again" in str(await failing(odd))
+    assert service.endpoint.refused == 1
+
+
+async def test_account__held_everywhere__goes_on_where_it_is_logged_in(service: Service) -> None:
+    logins = Logins()
+    async with a_service() as other, contextlib.AsyncExitStack() as stack:
+        well = await stack.enter_async_context(opened(service.port, logins=logins, name="well"))
+        await run(well)
+        other.endpoint.refuses_logins = True
+        for number in range(5):
+            await failing(await stack.enter_async_context(opened(other.port, logins=logins, name=f"ws-{number}")))
+        assert other.endpoint.refused == 4
+        assert (await run(well)).stdout == LISTED
 
 
 async def test_login__that_is_refused_on_a_kept_line__sends_no_credentials_to_clean_up(
@@ -521,7 +596,8 @@ KINDS = ["login", "Create", "Command", "Receive", "Signal"]
 async def test_host__that_fails_in_mid_call__leaves_nothing_of_ours_behind(
     service: Service, action: str, ill: Ill, monkeypatch: pytest.MonkeyPatch, *, kept: bool
 ) -> None:
-    monkeypatch.setattr(monitor.transports.winrm, "CLEANING", 0.5)
+    if action == "Create":
+        monkeypatch.setattr(monitor.transports.winrm, "CLEANING", 0.5)
     async with opened(service.port) as transport:
         for _ in range(4):
             if kept:

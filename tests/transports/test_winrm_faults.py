@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Reason, Severity
-from monitor.transports.winrm.errors import CERTIFICATES, KERBEROS, explain
+from monitor.transports.winrm.errors import CERTIFICATES, KERBEROS, OF_THE_ACCOUNT, explain, is_refusal
 from monitor.transports.winrm.faults import (
     FAULTS,
     STATUSES,
@@ -206,6 +206,18 @@ def test_kerberos__that_fails__is_told_by_its_minor_code(number: int) -> None:
     error = told(exc)
     assert (error.reason, error.severity, error.recoverable) == (Reason.AUTH, Severity.CRITICAL, False)
     assert KERBEROS[number] in str(error)
+
+
+@pytest.mark.parametrize("number", KERBEROS)
+def test_kerberos__that_judged_the_account__refused_the_login_as_any_host_does(number: int) -> None:
+    exc = spnego.exceptions.SpnegoError(error_code=13, base_error=GssError(number))
+    assert is_refusal(exc) == (number in OF_THE_ACCOUNT)
+
+
+def test_refusal__by_whoever_else__is_none_but_the_hosts() -> None:
+    assert is_refusal(RefusedError(("Negotiate",)))
+    assert not is_refusal(StatusError(403))
+    assert not is_refusal(ConnectionResetError())
 
 
 def test_kerberos__without_its_library__is_our_own_trouble() -> None:

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from monitor.cmdline import command_line
 from monitor.errors import LocalError, ProbeError, classify
+from monitor.logins import Logins
 from monitor.model import Category, Reason, Workstation
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
 from monitor.transports.ssh.command import Command
@@ -230,7 +231,7 @@ class _StaleLinkError(ProbeError):
     """A kept connection can't be used, and no command was sent over it yet."""
 
 
-def _open(workstation: Workstation, params: Params, credential: Credential | None) -> SshTransport:
+def _open(workstation: Workstation, params: Params, credential: Credential | None, logins: Logins) -> SshTransport:
     return SshTransport(workstation, params, credential)
 
 

@@ -5,8 +5,8 @@ how many run at once. When the deadline strikes, the line is cut, which ends the
 shell is deleted in the background over a new connection. A shell that is only being opened then has no name yet: its
 answer is waited for in the background, and its place is taken until then, so that a slow host is not filled with
 shells. One that can't be deleted (`WinRmTransport.orphans`) ends by its idle timeout. From the moment a command was
-sent, nothing is repeated. A refused login is remembered: the same credentials are sent again
-only after a while that doubles, because every try brings the account nearer to being locked.
+sent, nothing is repeated. Whoever logs in waits for its turn, and a login that was refused is not tried again for a
+long while, by nobody (`monitor.logins`): every try brings the account nearer to being locked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -25,9 +24,11 @@ from pydantic import Field, model_validator
 from monitor.cmdline import command_line
 from monitor.durations import Duration, between
 from monitor.errors import LocalError, ProbeError
-from monitor.model import Category, Lane, Platform, Reason, Severity, Workstation
+from monitor.logins import Logins
+from monitor.model import Category, Lane, Platform, Workstation
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
-from monitor.transports.winrm.line import ENDING, Command, Line, StaleError
+from monitor.transports.winrm.command import Command, StaleError
+from monitor.transports.winrm.line import ENDING, Line
 from monitor.transports.winrm.shell import OPERATION_TIMEOUT
 from monitor.transports.winrm.wire import Wire
 
@@ -37,8 +38,6 @@ CLEANING: Final = 3.0
 """Seconds to delete a shell; and before that, to hear the name of one that was asked for."""
 CLOSING: Final = 2 * (CLEANING + ENDING)
 """Seconds all that is cleaned up takes at most."""
-HOLD_OFF: Final = (120.0, 1800.0)
-"""Seconds the credentials are not sent again after the host refused them: at first, and at most."""
 LONGEST_LINE: Final = 8191
 """Characters cmd.exe takes."""
 
@@ -101,7 +100,7 @@ class WinRmTransport:
         params: Params,
         credential: Credential | None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        logins: Logins | None = None,
     ) -> None:
         for library in ("pypsrp", "spnego", "urllib3"):
             logging.getLogger(library).setLevel(logging.CRITICAL)  # they log what they then raise
@@ -115,7 +114,9 @@ class WinRmTransport:
         self._idle: list[tuple[Line, asyncio.TimerHandle]] = []
         self._busy: set[Line] = set()
         self._cleaning: set[asyncio.Task[None]] = set()
-        self._refusals = _Refusals(self._where, clock)
+        self._door = (logins or Logins()).door(
+            workstation.id, where=self._where, user=self._credential.user, secret=_secret(params, self._credential)
+        )
         self._closed = False
 
     async def run(
@@ -167,7 +168,7 @@ class WinRmTransport:
         """Run a command on a kept line, or on a new one, which takes the place with it when its opening is given up."""
         if self._closed:
             raise LocalError(f"{self._where}: the transport is closed")
-        self._refusals.check()
+        self._door.check()
         line = self._pop() if self._idle else self._line()
         line.free.clear()
         self._busy.add(line)
@@ -182,10 +183,6 @@ class WinRmTransport:
         finally:
             self._busy.discard(line)
             line.free.set()
-            if line.refused:
-                self._refusals.refused()
-            elif well:
-                self._refusals.admitted()
             if well and line.commands < self._params.recycle and not self._closed:
                 self._keep(line)
             else:
@@ -226,26 +223,20 @@ class WinRmTransport:
 
     async def _delete(self, line: Line, *, well: bool) -> bool:
         """Delete a shell over its own connection while that is well, else over a new one; whether it is gone."""
-        if well:
+        if well and not self._door.shut:
             with contextlib.suppress(ProbeError):
                 await line.end()
         shell_id, command_id = line.shell_id, line.running
         line.wire.dispose()
         if shell_id is None:
             return not line.unnamed
-        if self._refusals.holding:
-            return False
-        other = self._line()
-        try:
-            return await other.end(shell_id, command_id)
-        finally:
-            if other.refused:
-                self._refusals.refused()
+        return not self._door.shut and await self._line().end(shell_id, command_id)
 
     def _line(self) -> Line:
-        return Line(self._where, self._wire, idle=self._params.idle + ORPHANED, code_page=_page(self._workstation))
+        idle = self._params.idle + ORPHANED
+        return Line(self._where, self._wire, self._door, idle=idle, code_page=_page(self._workstation))
 
-    def _wire(self, answered: Callable[[], None]) -> Wire:
+    def _wire(self, answered: Callable[[bool], None]) -> Wire:
         params, credential = self._params, self._credential
         password, phrase = credential.password, credential.passphrase
         return Wire(
@@ -269,43 +260,6 @@ class WinRmTransport:
         )
 
 
-class _Refusals:
-    """Remembers that the host refused the login, and for how long nobody should try again."""
-
-    def __init__(self, where: str, clock: Callable[[], float]) -> None:
-        self._where = where
-        self._clock = clock
-        self._times = 0
-        self._until = 0.0
-
-    @property
-    def holding(self) -> bool:
-        """Whether nobody should try now."""
-        return self._times > 0 and self._clock() < self._until
-
-    def check(self) -> None:
-        """Refuse in the host's place, while it is too early to try again."""
-        if self.holding:
-            left = self._until - self._clock()
-            raise ProbeError(
-                f"{self._where}: login refused (HTTP 401); not tried for another {left:.0f} s: accounts lock",
-                category=Category.WORKSTATION,
-                severity=Severity.CRITICAL,
-                reason=Reason.AUTH,
-                recoverable=False,
-            )
-
-    def refused(self) -> None:
-        """Know that the host refused."""
-        first, longest = HOLD_OFF
-        self._until = self._clock() + min(longest, first * 2**self._times)
-        self._times += 1
-
-    def admitted(self) -> None:
-        """Know that the host let us in."""
-        self._times = 0
-
-
 def _page(workstation: Workstation) -> int | None:
     """The number of the workstation's ANSI code page, for its shells to print in; None: unknown, the host's own."""
     name = workstation.code_page or ""
@@ -313,8 +267,14 @@ def _page(workstation: Workstation) -> int | None:
     return int(number[1]) if number else _PAGES.get(name)
 
 
-def _open(workstation: Workstation, params: Params, credential: Credential | None) -> WinRmTransport:
-    return WinRmTransport(workstation, params, credential)
+def _secret(params: Params, credential: Credential) -> str:
+    """Whatever proves who logs in, the name of a file included: another one is another login."""
+    password = credential.password.get_secret_value() if credential.password is not None else ""
+    return repr([password, str(params.certificate or ""), str(credential.key_file or "")])
+
+
+def _open(workstation: Workstation, params: Params, credential: Credential | None, logins: Logins) -> WinRmTransport:
+    return WinRmTransport(workstation, params, credential, logins=logins)
 
 
 TRANSPORT = TransportKind(

@@ -64,6 +64,9 @@ KERBEROS: Final[Mapping[int, str]] = {
 }
 """What Kerberos says, by the minor code of GSSAPI (MIT's com_err numbers)."""
 
+OF_THE_ACCOUNT: Final = frozenset({-1765328360, -1765328366, -1765328378})
+"""Those by which a domain refuses a login, which brings the account nearer to being locked as any refusal does."""
+
 ERRORS: Final[Table] = {
     **NETWORK_ERRORS,
     socket.gaierror: _NO_NAME,
@@ -129,6 +132,15 @@ def explain(exc: BaseException, where: str, *, answered: bool) -> ProbeError | L
     )
 
 
+def is_refusal(exc: BaseException) -> bool:
+    """Tell whether somebody judged the login and refused it: it must not be tried again."""
+    return any(
+        isinstance(each, RefusedError)
+        or (isinstance(each, spnego.exceptions.SpnegoError) and _minor_code(each) in OF_THE_ACCOUNT)
+        for each in causes(exc)
+    )
+
+
 def causes(exc: BaseException) -> Iterator[BaseException]:
     """Walk from what really happened to what was raised for it in the end."""
     chain: list[BaseException] = []
@@ -152,6 +164,12 @@ def _known(exc: BaseException, table: Table) -> Blame | None:
             words = CERTIFICATES.get(number, f"the certificate is not valid (OpenSSL error {number})")
             return replace(_CERTIFICATE, words=words)
         case spnego.exceptions.SpnegoError():
-            told = KERBEROS.get(getattr(exc.base_error, "min_code", 0))
+            told = KERBEROS.get(_minor_code(exc))
             return blame(exc, table) if told is None else replace(_NO_LOGIN, words=told)
     return blame(exc, table)
+
+
+def _minor_code(exc: spnego.exceptions.SpnegoError) -> int:
+    """What GSSAPI calls it; 0: it was not Kerberos."""
+    code = getattr(exc.base_error, "min_code", 0)
+    return code if isinstance(code, int) else 0

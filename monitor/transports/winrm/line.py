@@ -12,14 +12,15 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from monitor.errors import LocalError, ProbeError
+from monitor.logins import Attempt, Door
 from monitor.model import Category, Reason
 from monitor.transports import Mark
+from monitor.transports.winrm.command import Command, StaleError
 from monitor.transports.winrm.dial import dial, hang_up
-from monitor.transports.winrm.errors import explain
+from monitor.transports.winrm.errors import explain, is_refusal
 from monitor.transports.winrm.faults import NO_SHELL, OF_THE_COMMAND, FaultError, RefusedError, StatusError
 from monitor.transports.winrm.shell import Shell
 from monitor.transports.winrm.wire import SpentError, Wire
@@ -30,35 +31,21 @@ ENDING: Final = 1.0
 T = TypeVar("T")
 
 
-class StaleError(Exception):
-    """A kept connection or shell can't be used, and no command was sent to it."""
-
-
-@dataclass(slots=True)
-class Command:
-    """One command: what it is, whom to tell how far it got, and what it left behind."""
-
-    program: str
-    text: str
-    mark: Mark
-    layer: Category
-    limit: int
-    id: str | None = None
-    """What the service calls it, once it was started."""
-    exit_code: int | None = None
-    stdout: list[bytes] = field(default_factory=list)
-    stderr: list[bytes] = field(default_factory=list)
-
-
 class Line:
     """A connection to one workstation's WinRM service, logged in, and the shell that is open on it."""
 
-    def __init__(self, where: str, make: Callable[[Callable[[], None]], Wire], *, idle: float, code_page: int | None):
+    def __init__(
+        self,
+        where: str,
+        make: Callable[[Callable[[bool], None]], Wire],
+        door: Door,
+        *,
+        idle: float,
+        code_page: int | None,
+    ) -> None:
         self.wire = make(self._heard)
         self.commands = 0
         """How many were run in its shell."""
-        self.refused = False
-        """The host refused the login: nobody may try again on this line's behalf."""
         self.spoiled = False
         """Nobody is to use it any more."""
         self.unnamed = False
@@ -68,6 +55,8 @@ class Line:
         self.free = asyncio.Event()
         """Set when its run is over."""
         self._where = where
+        self._door = door
+        self._attempt: Attempt | None = None
         self._shell = Shell(self.wire, idle=idle, code_page=code_page)
         self._answered = False
         self._mark: Mark | None = None
@@ -156,6 +145,7 @@ class Line:
                 if shell_id is not None:
                     await self._connect()
                     self._shell.adopt(shell_id)
+                    await self._enter()
                 if self.shell_id is not None:
                     await self._do(self._shell.delete, command_id)
             except FaultError as exc:
@@ -178,6 +168,8 @@ class Line:
         finally:
             self._mark = None
             self._thread.shutdown(wait=False)
+            if self._attempt is not None and not self.opening:
+                self._attempt.over()
 
     async def _ready(self) -> None:
         """Connect, log in and open the shell, as far as that is not done."""
@@ -205,6 +197,7 @@ class Line:
 
     async def _open(self) -> None:
         """Open the shell; whoever gives up leaves the answer to `late`, unless nothing was asked yet."""
+        await self._enter()
         opening = self._opening = self._begin(self._shell.open)
         try:
             await asyncio.wait({opening, self._dropped}, return_when=asyncio.FIRST_COMPLETED)
@@ -215,6 +208,10 @@ class Line:
             raise LocalError(f"{self._where}: the transport is closed")
         self._opened(opening)
 
+    async def _enter(self) -> None:
+        """Wait for our turn to log in, which the next request does."""
+        self._attempt = await self._door.enter(self._mark or _nobody)
+
     def _drop(self) -> None:
         if not self._dropped.done():
             self._dropped.set_result(None)
@@ -222,6 +219,9 @@ class Line:
     def _opened(self, opening: asyncio.Future[None]) -> None:
         """Take the outcome of an opening."""
         error = opening.exception() if opening.done() else TimeoutError()
+        if self._attempt is not None:
+            well = error is None or isinstance(error, FaultError)  # who answers with a fault has let us in
+            (self._attempt.admitted if well else self._attempt.over)()
         self.unnamed = error is not None and self.wire.sent and not isinstance(error, _SAYS_NO)
         if opening.done():
             self._outcome(opening)
@@ -264,30 +264,43 @@ class Line:
 
     def _begin(self, step: Callable[..., T], *args: object) -> asyncio.Future[T]:
         future = self._loop.run_in_executor(self._thread, step, *args)
-        future.add_done_callback(lambda over: over.cancelled() or over.exception())
+        future.add_done_callback(self._ended)
         return future
+
+    def _ended(self, future: asyncio.Future[T]) -> None:
+        """Look what a step came to, also when nobody waits for it any more: a refused login is never forgotten."""
+        error = None if future.cancelled() else future.exception()
+        if error is not None and is_refusal(error):
+            self._door.refused()
 
     def _outcome(self, future: asyncio.Future[T]) -> T:
         """Take what a step came to, in our own words."""
         try:
             return future.result()
         except RefusedError as exc:
-            self.refused = True
             raise explain(exc, self._where, answered=True) from exc
         except (FaultError, SpentError, LocalError):
             raise
         except Exception as exc:  # classified by type, right here
             raise explain(exc, self._where, answered=self._answered) from exc
 
-    def _heard(self) -> None:
+    def _heard(self, let_in: bool) -> None:  # noqa: FBT001 - the one thing there is to know
         """Know, in the thread, that HTTP answered; tell the run, on the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
-            self._loop.call_soon_threadsafe(self._hear)
+            self._loop.call_soon_threadsafe(self._hear, let_in)
 
-    def _hear(self) -> None:
+    def _hear(self, let_in: bool) -> None:  # noqa: FBT001 - the same
+        if self._attempt is not None:
+            self._attempt.heard()
+            if let_in:
+                self._attempt.admitted()
         if self._mark is not None and not self._answered:
             self._answered = True
             self._mark(Category.WORKSTATION)
+
+
+def _nobody(layer: Category) -> None:
+    """Take a mark where no run is under way."""
 
 
 _SAYS_NO: Final = (FaultError, RefusedError, StatusError, SpentError)

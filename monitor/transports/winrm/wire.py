@@ -29,6 +29,8 @@ from monitor.transports.winrm.faults import FaultError, RefusedError, StatusErro
 ANSWER_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of one HTTP answer; we ask for envelopes of 150 KiB, and a server has no reason to send more."""
 _UNAUTHORIZED: Final = 401
+_LET_IN: Final = {200, 500}
+"""How a login that succeeds is answered: by itself, or with the answer, which may be a fault, to what came with it."""
 
 
 class SpentError(Exception):
@@ -42,7 +44,9 @@ class OversizeError(requests.RequestException):
 class Wire(_TransportHTTP):
     """Where pypsrp sends its envelopes: over the socket it is given."""
 
-    def __init__(self, server: str, *, server_name: str | None, answered: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self, server: str, *, server_name: str | None, answered: Callable[[bool], None], **options: Any
+    ) -> None:
         super().__init__(server, no_proxy=True, **options)
         self.certificate_end: float | None = None
         """Unix time at which the server's certificate ends, once TLS stands."""
@@ -147,7 +151,8 @@ class Wire(_TransportHTTP):
     def _heard(self, response: requests.Response, **_: object) -> None:
         if response.status_code == _UNAUTHORIZED:
             self._offered = offered(response.headers.get("www-authenticate", ""))
-        self._answered()
+        # Who answers what carries no login has not let anybody in, whatever it says.
+        self._answered("Authorization" in response.request.headers and response.status_code in _LET_IN)
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

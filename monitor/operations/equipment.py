@@ -13,12 +13,14 @@ from monitor.checks.ldplayer import CHECK, Params
 from monitor.config import load
 from monitor.dispatch import LayeredReach
 from monitor.errors import ConfigError, Problem
+from monitor.logins import Logins
 from monitor.model import Target, Workstation
 from monitor.operations.console import Console
 from monitor.operations.lifecycle import Lifecycle
 from monitor.operations.outcome import Deadlines
 from monitor.operations.session import Session
 from monitor.operations.way import Way
+from monitor.reach import Transports
 from monitor.transports import AnyTransportKind, Credential, discover
 
 CONSOLE = Params().console
@@ -33,12 +35,18 @@ class Equipment:
     """Those of a running service share its state; new ones know of nothing."""
     kinds: Mapping[str, AnyTransportKind] = field(default_factory=discover, repr=False)
     credentials: Mapping[str, Credential] = field(default_factory=dict, repr=False)
+    logins: Logins = field(default_factory=Logins, repr=False)
+    """What hosts said of logins; those of several workstations should be the same."""
     console: str = CONSOLE
     deadlines: Deadlines = field(default_factory=Deadlines)
     direct: bool | None = None
     """Whether commands have a desktop where they run; None: known by platform and transport."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def transports(self) -> Transports:
+        """Make what reaches it; nothing is opened."""
+        return Transports(kinds=self.kinds, credentials=self.credentials, logins=self.logins)
 
     def lifecycle(self, reach: Callable[[Target], LayeredReach]) -> Lifecycle:
         """Put the parts together.
@@ -67,6 +75,7 @@ class Equipment:
         workstation: str,
         *,
         breakers: Breakers | None = None,
+        logins: Logins | None = None,
         deadlines: Deadlines | None = None,
         direct: bool | None = None,
     ) -> Equipment:
@@ -76,6 +85,7 @@ class Equipment:
             path: The config file.
             workstation: The id of one of its workstations.
             breakers: Shared ones; None: new ones, with the policies of the config.
+            logins: Shared ones; None: new ones.
             deadlines: None: the default ones.
             direct: Whether commands have a desktop where they run; None: known by platform and transport.
 
@@ -93,6 +103,7 @@ class Equipment:
             machine=machine,
             breakers=Breakers(policies=config.policies) if breakers is None else breakers,
             credentials=config.credentials,
+            logins=logins or Logins(),
             console=params.console,
             deadlines=deadlines or Deadlines(),
             direct=direct,

@@ -8,6 +8,7 @@ from typing import Self
 
 from monitor.breaker.guard import with_circuit_breaker
 from monitor.breaker.registry import Breakers
+from monitor.logins import Logins
 from monitor.model import Category
 from monitor.operations.equipment import Equipment
 from monitor.operations.lifecycle import Lifecycle
@@ -32,7 +33,7 @@ class LDPlayerManager:
         self.breakers: Breakers = equipment.breakers
         self.workstation = equipment.machine.id
         self._own = transports is None
-        self._transports = transports or Transports(kinds=equipment.kinds, credentials=equipment.credentials)
+        self._transports = transports or equipment.transports()
         self._lifecycle: Lifecycle = equipment.lifecycle(self._transports.reach)
 
     @classmethod
@@ -42,10 +43,12 @@ class LDPlayerManager:
         workstation: str,
         *,
         breakers: Breakers | None = None,
+        logins: Logins | None = None,
         deadlines: Deadlines | None = None,
     ) -> Self:
         """Make one for a workstation of a config, which is read here and now; see `Equipment.from_config`."""
-        return cls(Equipment.from_config(path, workstation, breakers=breakers, deadlines=deadlines))
+        equipment = Equipment.from_config(path, workstation, breakers=breakers, logins=logins, deadlines=deadlines)
+        return cls(equipment)
 
     @property
     def way(self) -> Way:

@@ -10,13 +10,13 @@ from monitor.breaker.guard import with_circuit_breaker
 from monitor.breaker.registry import Breakers
 from monitor.emulators.ldplayer import NAME, Instance
 from monitor.errors import ProbeError
+from monitor.logins import Logins
 from monitor.model import Category
 from monitor.operations.bridge import Bridge
 from monitor.operations.console import Answer, find
 from monitor.operations.equipment import Equipment
 from monitor.operations.outcome import LEASE, Deadlines, Done
 from monitor.operations.way import Way, travels
-from monitor.reach import Transports
 
 
 class Workstation:
@@ -34,7 +34,7 @@ class Workstation:
     def __init__(self, equipment: Equipment) -> None:
         self.breakers: Breakers = equipment.breakers
         self.workstation = equipment.machine.id
-        self._transports = Transports(kinds=equipment.kinds, credentials=equipment.credentials)
+        self._transports = equipment.transports()
         self._lifecycle = equipment.lifecycle(self._transports.reach)
         self._bridge = Bridge(f"emuwatch {self.workstation}")
 
@@ -45,10 +45,12 @@ class Workstation:
         workstation: str,
         *,
         breakers: Breakers | None = None,
+        logins: Logins | None = None,
         deadlines: Deadlines | None = None,
     ) -> Self:
         """Make one for a workstation of a config; see `Equipment.from_config`."""
-        return cls(Equipment.from_config(path, workstation, breakers=breakers, deadlines=deadlines))
+        equipment = Equipment.from_config(path, workstation, breakers=breakers, logins=logins, deadlines=deadlines)
+        return cls(equipment)
 
     @property
     def way(self) -> Way:

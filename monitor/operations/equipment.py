@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from monitor.breaker.registry import Breakers
-from monitor.checks.ldplayer import CHECK, Params
+from monitor.checks import console, ldplayer
 from monitor.config import load
 from monitor.dispatch import LayeredReach
+from monitor.emulators.ldplayer import NAME
 from monitor.errors import ConfigError, Problem
 from monitor.logins import Logins
 from monitor.model import Target, Workstation
@@ -23,7 +25,7 @@ from monitor.operations.way import Way
 from monitor.reach import Transports
 from monitor.transports import AnyTransportKind, Credential, discover
 
-CONSOLE = Params().console
+CONSOLE: Final = ldplayer.Params().console
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +99,13 @@ class Equipment:
         machine = next((each for each in config.workstations if each.id == workstation), None)
         if machine is None:
             raise ConfigError([Problem(str(path), None, "workstations", f"there is no workstation {workstation!r}")])
-        consoles = (each.params for each in config.targets if each.workstation == machine and each.kind == CHECK.name)
-        params = next((params for params in consoles if isinstance(params, Params)), Params())
+        named = (_console(target.params) for target in config.targets if target.workstation == machine)
         equipment = cls(
             machine=machine,
             breakers=Breakers(policies=config.policies) if breakers is None else breakers,
             credentials=config.credentials,
             logins=logins or Logins(),
-            console=params.console,
+            console=next((each for each in named if each not in {None, CONSOLE}), None) or CONSOLE,
             deadlines=deadlines or Deadlines(),
             direct=direct,
         )
@@ -122,3 +123,10 @@ class Equipment:
         spec = self.machine.transport
         credential = self.credentials.get(getattr(spec.params, "credential", None) or "") if spec else None
         return credential.user if credential is not None else ""
+
+
+def _console(params: object) -> str | None:
+    """Where the parameters of a check say that LDPlayer's console is; None: they don't."""
+    if isinstance(params, ldplayer.Params):
+        return params.console
+    return params.console if isinstance(params, console.Params) and params.driver == NAME else None

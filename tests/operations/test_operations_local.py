@@ -42,6 +42,20 @@ def test_local__console_of_the_config__is_run_directly(config: Path) -> None:
         assert ws.start_emulator("one").after.run is EmulatorRun.RUNNING
 
 
+def test_local__console_named_by_a_check_of_any_console__is_run_as_well(config: Path) -> None:
+    document = json.loads(config.read_text())
+    console = document["workstations"][0]["checks"][0]["console"]
+    document["workstations"][0]["checks"] = [
+        {"kind": "console", "name": "mumu", "driver": "mumu", "console": "/nowhere/MuMuManager"},
+        {"kind": "console", "name": "bare", "driver": "ldplayer"},
+        {"kind": "console", "driver": "ldplayer", "console": console},
+    ]
+    config.write_text(json.dumps(document))
+
+    with Workstation.from_config(config, "here") as ws:
+        assert [row.title for row in ws.get_emulators_list()] == ["one"]
+
+
 def test_local__console_gone__is_told_as_not_installed(config: Path) -> None:
     (config.parent / "ldconsole").unlink()
 

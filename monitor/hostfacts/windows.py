@@ -26,6 +26,16 @@ from monitor.hostfacts.powershell import PREAMBLE, encoded
 from monitor.hostfacts.processes import WINDOWS_NAMES, Row, processes_of
 from monitor.model import HostFacts, Listening, Process, Volume
 
+_RUNNING: Final = r"""$w=(NAMES|%{"Name LIKE '$_%'"})-join' OR '
+$p=@(Get-CimInstance Win32_Process -Filter $w -ErrorVariable x|select Name,ProcessId,CommandLine)
+if($x){$p=$null}
+$r=PORTS
+$t=Get-NetTCPConnection -State Listen -ErrorVariable y
+$l=@($t|?{$n=$_.LocalPort;$r|?{$n -ge $_[0] -and $n -le $_[1]}}|select LocalPort,OwningProcess -Unique)
+if($y){$l=$null}
+"""
+"""The processes of emulators, ``$p``, and the ports they use, ``$l``; null where the host does not tell."""
+
 _SCRIPT: Final = r"""$o=Get-CimInstance Win32_OperatingSystem
 $b=([DateTimeOffset]$o.LastBootUpTime).ToUnixTimeSeconds()
 $c=Get-CimInstance Win32_PerfFormattedData_PerfOS_Processor -Filter "Name='_Total'"
@@ -33,25 +43,27 @@ $d=@(Get-CimInstance Win32_LogicalDisk -Filter DriveType=3|select DeviceID,Size,
 $v=@(Get-CimInstance Win32_VideoController|%{$_.Name})
 $e=Get-CimInstance Win32_PerfFormattedData_GPUPerformanceCounters_GPUEngine -Filter "Name LIKE '%engtype_3D'"
 $g=$e|measure UtilizationPercentage -Sum
-$w=(NAMES|%{"Name LIKE '$_%'"})-join' OR '
-$p=@(Get-CimInstance Win32_Process -Filter $w -ErrorVariable x|select Name,ProcessId,CommandLine)
-if($x){$p=$null}
-$r=PORTS
-$t=Get-NetTCPConnection -State Listen -ErrorVariable y
-$l=@($t|?{$n=$_.LocalPort;$r|?{$n -ge $_[0] -and $n -le $_[1]}}|select LocalPort,OwningProcess -Unique)
-if($y){$l=$null}
-$a=(Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Control\Nls\CodePage).ACP
+RUNNING$a=(Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Control\Nls\CodePage).ACP
 $m=$o|select TotalVisibleMemorySize,FreePhysicalMemory,TotalVirtualMemorySize,FreeVirtualMemory
 $h=@{emuwatch=1;boot=$b;os=$m;cpu=$c.PercentProcessorTime;disks=$d;gpus=$v;gpu3d=$g.Sum;procs=$p;listen=$l;acp=$a}
 ConvertTo-Json -Compress -Depth 4 -InputObject $h
 """
 
-SCRIPT: Final = PREAMBLE + _SCRIPT.replace("NAMES", ",".join(f"'{name}'" for name in WINDOWS_NAMES)).replace(
-    "PORTS", ",".join(f"({low},{high})" for low, high in PORTS)
-)
+
+def _filled(script: str) -> str:
+    names = ",".join(f"'{name}'" for name in WINDOWS_NAMES)
+    ports = ",".join(f"({low},{high})" for low, high in PORTS)
+    return PREAMBLE + script.replace("RUNNING", _RUNNING).replace("NAMES", names).replace("PORTS", ports)
+
+
+SCRIPT: Final = _filled(_SCRIPT)
 """Every statement stands alone: one that fails leaves a null and ends nothing."""
 
 COMMAND: Final = encoded(SCRIPT)
+WHAT_RUNS: Final = encoded(
+    _filled("RUNNING$h=@{emuwatch=1;procs=$p;listen=$l}\nConvertTo-Json -Compress -Depth 4 -InputObject $h\n")
+)
+"""Asks for the processes and ports alone: much less work for the host, and `parse` reads it as well."""
 
 _KIB: Final = 1024
 _HIGHEST: Final = 2**63

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.breaker.registry import Breakers
-from monitor.checks import console, ldplayer
+from monitor.checks import adb, console, ldplayer
 from monitor.config import load
 from monitor.dispatch import LayeredReach
 from monitor.emulators.ldplayer import NAME
@@ -22,6 +22,7 @@ from monitor.operations.lifecycle import Lifecycle
 from monitor.operations.outcome import Deadlines
 from monitor.operations.session import Session
 from monitor.operations.way import Way
+from monitor.operations.witness import Witnesses
 from monitor.reach import Transports
 from monitor.transports import AnyTransportKind, Credential, discover
 
@@ -40,6 +41,8 @@ class Equipment:
     logins: Logins = field(default_factory=Logins, repr=False)
     """What hosts said of logins; those of several workstations should be the same."""
     console: str = CONSOLE
+    guests: tuple[Target, ...] = ()
+    """The adb checks of the workstation: whoever starts an emulator asks by them whether Android has started."""
     deadlines: Deadlines = field(default_factory=Deadlines)
     direct: bool | None = None
     """Whether commands have a desktop where they run; None: known by platform and transport."""
@@ -68,7 +71,15 @@ class Equipment:
         way.widen(max(self.deadlines.start, self.deadlines.stop))
         console = Console(way)
         session = Session(way, console, login=self._login(), direct=self.direct)
-        return Lifecycle(way, console, session, deadlines=self.deadlines, clock=self.clock, sleep=self.sleep)
+        return Lifecycle(
+            way,
+            console,
+            session,
+            Witnesses(way, self.guests),
+            deadlines=self.deadlines,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
     @classmethod
     def from_config(
@@ -99,13 +110,15 @@ class Equipment:
         machine = next((each for each in config.workstations if each.id == workstation), None)
         if machine is None:
             raise ConfigError([Problem(str(path), None, "workstations", f"there is no workstation {workstation!r}")])
-        named = (_console(target.params) for target in config.targets if target.workstation == machine)
+        ours = [target for target in config.targets if target.workstation == machine]
+        named = (_console(target.params) for target in ours)
         equipment = cls(
             machine=machine,
             breakers=Breakers(policies=config.policies) if breakers is None else breakers,
             credentials=config.credentials,
             logins=logins or Logins(),
             console=next((each for each in named if each not in {None, CONSOLE}), None) or CONSOLE,
+            guests=tuple(target for target in ours if target.kind == adb.CHECK.name),
             deadlines=deadlines or Deadlines(),
             direct=direct,
         )

@@ -1,14 +1,13 @@
 """What is done to emulators: asked for once, then watched until it is seen, or its deadline strikes.
 
 No exit code decides. What counts is what the console lists before and after, and, because the console seen from
-session 0 may call an instance stopped that runs, whether its ADB port listens. Nobody is guarded here: whoever calls
-(`manager`, `workstation`) holds the breaker of operations, and every command passes those of its way.
+session 0 may call an instance stopped that runs, what others say of that (`witness`). Nobody is guarded here: whoever
+calls (`manager`, `workstation`) holds the breaker of operations, and every command passes those of its way.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,18 +15,16 @@ from typing import Final, TypeVar
 
 from monitor.emulators.ldplayer import NAME, Instance
 from monitor.errors import CircuitOpen, ProbeError
-from monitor.model import Category, EmulatorRun, Platform, Reason
+from monitor.model import Category, EmulatorRun, Reason
 from monitor.operations.console import Console, find
 from monitor.operations.outcome import Deadlines, Done, OperationError, Seen
 from monitor.operations.session import Session
 from monitor.operations.way import Way
+from monitor.operations.witness import Witnesses
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
 PAUSE_FACTOR: Final = 1.6
-_NETSTAT: Final = ("netstat", "-an", "-p", "TCP")
-_LISTENS: Final = re.compile(rb"^\s*TCP\s+(?:127\.0\.0\.1|0\.0\.0\.0):([0-9]{1,5})\s+0\.0\.0\.0:0\s", re.MULTILINE)
-"""A socket nobody is at the other end of; the word for its state is translated, its address is not."""
 
 W = TypeVar("W")
 
@@ -49,6 +46,7 @@ class Lifecycle:
         way: How to get there.
         console: Its console.
         session: Where commands that need a desktop run.
+        witnesses: Who is asked where the console's word is not enough.
         deadlines: How long each may take.
         clock: Monotonic seconds.
         sleep: Waits some seconds.
@@ -60,6 +58,7 @@ class Lifecycle:
         way: Way,
         console: Console,
         session: Session,
+        witnesses: Witnesses,
         *,
         deadlines: Deadlines,
         clock: Callable[[], float] = time.monotonic,
@@ -68,6 +67,7 @@ class Lifecycle:
         self.way = way
         self.console = console
         self._session = session
+        self._witnesses = witnesses
         self._deadlines = deadlines
         self._clock = clock
         self._sleep = sleep
@@ -147,7 +147,7 @@ class Lifecycle:
         await self.console.check_title(title)
         began = self._clock()
         rows = await self.console.instances()
-        before = await self._see(find(rows, emulator))
+        before = Seen(row=find(rows, emulator))
         if any(row.title == title and row.index != _row(before).index for row in rows):
             raise OperationError(f"another emulator is called {title!r} already")
         if _row(before).title == title:
@@ -163,19 +163,11 @@ class Lifecycle:
 
     # ------------------------------------------------------------------------------------------------- asking
     async def _look_up(self, emulator: int | str) -> Seen:
-        return await self._see(find(await self.console.instances(), emulator))
+        return await self._witnesses.see(find(await self.console.instances(), emulator))
 
     async def _look(self, index: int) -> Seen:
         rows = await self.console.instances()
-        return await self._see(next((row for row in rows if row.index == index), None))
-
-    async def _see(self, row: Instance | None) -> Seen:
-        """Hear the second witness where the first is known to be wrong at times."""
-        windows = self.way.machine.platform is Platform.WINDOWS
-        if row is None or row.run is not EmulatorRun.STOPPED or row.adb_port is None or not windows:
-            return Seen(row=row)
-        printed = (await self.way.run(_NETSTAT)).stdout
-        return Seen(row=row, listening=str(row.adb_port).encode() in _LISTENS.findall(printed))
+        return await self._witnesses.see(next((row for row in rows if row.index == index), None))
 
     # ------------------------------------------------------------------------------------------------- doing
     async def _quit(self, before: Seen) -> Seen:
@@ -263,7 +255,7 @@ class Lifecycle:
 
     def _refuse_zombie(self, seen: Seen) -> None:
         """Refuse to start what has a window without a machine; a machine without a window is on its way out."""
-        if _row(seen).pid > 0:
+        if seen.window:
             raise OperationError(f"{_name(seen)} is {seen}: restart it")
 
 

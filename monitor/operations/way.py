@@ -19,7 +19,7 @@ from monitor.breaker.registry import OPERATION, Breakers
 from monitor.checks import path_of
 from monitor.checks.ldplayer import CHECK, Params
 from monitor.dispatch import LayeredReach, struck
-from monitor.errors import ProbeError
+from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Key, Target, Workstation
 from monitor.transports import AnyTransportKind, Completed
 
@@ -121,6 +121,19 @@ class Way:
                 if deadline.expired():
                     raise struck(self.target, reach.layer) from None
                 raise
+
+    async def beside(self, target: Target, work: Callable[[LayeredReach], Awaitable[T]]) -> T | None:
+        """Ask what a check of the workstation asks; None: there is no answer, and none is needed.
+
+        It says nothing of any layer, for that is the check's business; a layer that is open is left in peace.
+        """
+        if any(found.snapshot().retry_after for key in target.path if (found := self._breakers.find(key)) is not None):
+            return None
+        try:
+            async with asyncio.timeout(target.timeout):
+                return await work(self._reach(target))
+        except (TimeoutError, ProbeError, LocalError):
+            return None
 
     async def run(self, argv: Sequence[str]) -> Completed:
         """Run a command of the workstation itself."""

@@ -1,6 +1,7 @@
 r"""What a simulated workstation's PowerShell answers when asked for the facts of its host: one line of JSON.
 
-It knows that one script, by the classes it asks, and the one that looks for consoles, and runs no other. Processes and
+It knows that one script, by the classes it asks, the part of it that asks what runs, and the one that looks for
+consoles, and runs no other. Processes and
 ports follow the guests themselves, whatever the console says of them: they are the witness that contradicts a console
 that lies.
 """
@@ -22,6 +23,8 @@ DISK_FREE: Final = 96 * GIB
 """Bytes of its disk that are free when all is well."""
 
 _ASKS: Final = ("Win32_OperatingSystem", "Win32_Process", "ConvertTo-Json")
+_ASKS_WHAT_RUNS: Final = ("Win32_Process", "Get-NetTCPConnection", "ConvertTo-Json")
+_WHAT_RUNS: Final = ("emuwatch", "procs", "listen")
 _LOOKS_FOR: Final = ("ldconsole.exe", "MuMuManager.exe")
 _CONSOLE: Final = r"C:\LDPlayer\LDPlayer9\ldconsole.exe"
 _NO_PID: Final = -1
@@ -42,6 +45,10 @@ class Hardware:
     graphics: str = "NVIDIA GeForce RTX 3060"
     booted: float = 0.0
     """Unix time; 0: a day before it is first asked."""
+    scripts: bool = True
+    """Whether PowerShell runs any."""
+    discreet: bool = False
+    """Whether the command lines of processes are hidden from whoever asks, as from one who is no administrator."""
 
     def reboot(self) -> None:
         """Run since now."""
@@ -62,7 +69,7 @@ class Hardware:
             "gpu3d": min(running * 7, 100),
             "os": {name: size // 1024 for name, size in kib.items()},
             "boot": int(self.booted),
-            "procs": list(_processes(guests)),
+            "procs": [{**row, "CommandLine": None} if self.discreet else row for row in _processes(guests)],
             "emuwatch": 1,
             "gpus": [self.graphics],
         }
@@ -85,11 +92,21 @@ def powershell(
 ) -> tuple[str, int, str]:
     """Run ``powershell``: what it prints, its exit code, and what it prints on stderr."""
     script = script_of(words)
-    if script is not None and all(word in script for word in _LOOKS_FOR):
+    if script is not None and _asks(script, _LOOKS_FOR):
         return f"ldplayer\t{_CONSOLE}\r\n@@end\r\n", 0, _CLIXML
-    if script is None or not all(word in script for word in _ASKS):
+    facts = hardware.facts(guests, code_page)
+    if (
+        script is None
+        or not hardware.scripts
+        or not any(_asks(script, for_all) for for_all in (_ASKS, _ASKS_WHAT_RUNS))
+    ):
         return "", 1, "The term is not recognized as the name of a cmdlet, function, script file.\r\n"
-    return json.dumps(hardware.facts(guests, code_page), separators=(",", ":")) + "\r\n", 0, _CLIXML
+    told = facts if _asks(script, _ASKS) else {name: facts[name] for name in _WHAT_RUNS}
+    return json.dumps(told, separators=(",", ":")) + "\r\n", 0, _CLIXML
+
+
+def _asks(script: str, words: Sequence[str]) -> bool:
+    return all(word in script for word in words)
 
 
 def _processes(guests: Sequence[Guest]) -> Iterator[Mapping[str, object]]:

@@ -12,6 +12,7 @@ import pytest
 from monitor.errors import CircuitOpen, ProbeError
 from monitor.model import Category, EmulatorRun, Reason
 from monitor.operations import Deadlines, LDPlayerManager, NobodyLoggedOnError, OperationError
+from monitor.simulator.guest import Guest
 from monitor.simulator.session import Task
 from tests.operations.world import DEADLINES, World
 
@@ -189,24 +190,134 @@ def test_launch_while_the_machine_ends__waits__and_comes_up_with_a_machine(world
     assert (done.before.run, done.after.run) == (EmulatorRun.DEGRADED, EmulatorRun.RUNNING)
 
 
-def test_lying_console__stopped_though_its_port_listens__is_not_launched_again_nor_deleted(world: World) -> None:
-    world.change(lambda: world.ws.lie(1))
+def blind(world: World, index: int, *, adb: bool = True) -> Guest:
+    """Let the console see nothing of an instance, as from session 0; perhaps with ADB switched off as well."""
+    guest = world.ws.guests[index]
+
+    def hide() -> None:
+        guest.deny(denied=True)
+        guest.adb = guest.adb and adb
+        guest._show()
+
+    world.change(hide)
+    return guest
+
+
+def test_blind_console__one_whose_android_has_started__is_not_launched_again_nor_deleted(world: World) -> None:
+    guest = blind(world, 1)
 
     with world.workstation() as ws:
         done = ws.start_emulator(1)
-        with pytest.raises(OperationError, match="is stopped, but its port 5557 listens: stop it first"):
+        with pytest.raises(OperationError) as caught:
             ws.delete_emulator(1)
 
-    assert (done.changed, done.after.run) == (False, EmulatorRun.RUNNING)
+    assert (done.changed, done.after.run, done.confirmed) == (False, EmulatorRun.RUNNING, True)
+    assert (
+        f"is stopped, but its processes run (pid {guest.pid}, VM {guest.vm_pid}), its port 5557 listens, its Android "
+        "has started: stop it first"
+    ) in str(caught.value)
 
 
-def test_lying_console__stop__is_over_when_the_port_is_closed(world: World) -> None:
-    world.change(lambda: world.ws.lie(1))
+@pytest.mark.parametrize("adb", [True, False], ids=["ADB on", "ADB off"])
+def test_blind_console__stop__is_over_when_the_processes_have_ended(world: World, *, adb: bool) -> None:
+    guest = blind(world, 1, adb=adb)
 
     with world.workstation() as ws:
         done = ws.stop_emulator(1)
 
-    assert (done.changed, done.after.run, world.ws.guests[1].adb) == (True, EmulatorRun.STOPPED, False)
+    assert (done.changed, done.before.run is not EmulatorRun.STOPPED, done.after.run) == (
+        True,
+        True,
+        EmulatorRun.STOPPED,
+    )
+    assert (guest.pid, guest.vm_pid, done.confirmed) == (-1, -1, True)
+
+
+def test_blind_console__start__is_over_when_the_guest_says_that_android_has_started(world: World) -> None:
+    world.change(lambda: world.ws.guests[1].settle(running=False))
+    guest = blind(world, 1)
+
+    with world.workstation() as ws:
+        done = ws.start_emulator(1)
+
+    assert (done.before.run, done.after.run, guest.running) == (EmulatorRun.STOPPED, EmulatorRun.RUNNING, True)
+    assert done.after.others is not None
+    assert done.after.others.booted
+
+
+def test_blind_console__start__is_not_over_when_a_port_listens(world: World) -> None:
+    guest = blind(world, 1)
+    guest.inside.booted = False
+
+    with world.workstation(deadlines=SHORT) as ws, pytest.raises(ProbeError) as caught:
+        ws.start_emulator(1)
+
+    assert str(caught.value).endswith(
+        f"stopped, but its processes run (pid {guest.pid}, VM {guest.vm_pid}), its port 5557 listens"
+    )
+
+
+def test_blind_console__start_while_adb_is_off__is_never_seen_and_says_how_far_it_got(world: World) -> None:
+    guest = blind(world, 1, adb=False)
+
+    with world.workstation(deadlines=SHORT) as ws, pytest.raises(ProbeError) as caught:
+        ws.start_emulator(1)
+
+    assert str(caught.value).endswith(f"stopped, but its processes run (pid {guest.pid}, VM {guest.vm_pid})")
+
+
+def test_blind_console__start_while_an_operator_keeps_adb_shut__does_not_ask_the_guest(world: World) -> None:
+    blind(world, 1)
+    with world.workstation(deadlines=SHORT) as ws:
+        for target in ws._lifecycle._witnesses._guests:
+            ws.breakers.get(target.path[-1]).force_open(who="operator", why="a test")
+        with pytest.raises(ProbeError, match=r"its port 5557 listens$"):
+            ws.start_emulator(1)
+
+    assert world.ws.bridge.requests == []
+
+
+def test_blind_console__half_of_it_left__is_a_zombie_for_start_and_is_stopped(world: World) -> None:
+    guest = blind(world, 1, adb=False)
+    guest.vm_pid = -1
+
+    with world.workstation() as ws:
+        with pytest.raises(OperationError, match=r"its processes run \(pid [0-9]+, no VM\): restart it"):
+            ws.start_emulator(1)
+        assert ws.stop_emulator(1).after.run is EmulatorRun.STOPPED
+
+
+def test_stopped_one__whose_processes_were_looked_for__is_stopped_for_sure(world: World) -> None:
+    world.change(lambda: world.ws.guests[1].settle(running=False))
+
+    with world.workstation() as ws:
+        done = ws.stop_emulator(1)
+
+    assert (done.changed, done.confirmed) == (False, True)
+    assert str(done).endswith(": nothing to stop, it is stopped")
+
+
+@pytest.mark.parametrize("why", ["no scripts", "command lines hidden"])
+def test_stopped_one__without_a_second_witness__is_said_to_be_so_by_the_console_alone(world: World, why: str) -> None:
+    blind(world, 1, adb=False)
+    hardware = world.ws.console.hardware
+    hardware.scripts, hardware.discreet = why != "no scripts", why != "no scripts"
+
+    with world.workstation() as ws:
+        done = ws.stop_emulator(1)
+
+    assert (done.changed, done.confirmed) == (False, False)
+    assert str(done).endswith(": nothing to stop, it is stopped, by the word of the console alone")
+
+
+def test_blind_console__without_powershell__its_port_is_witness_enough(world: World) -> None:
+    guest = blind(world, 1)
+    world.ws.console.hardware.scripts = False
+
+    with world.workstation() as ws:
+        done = ws.stop_emulator(1)
+
+    assert (done.changed, guest.pid, done.confirmed) == (True, -1, False)
 
 
 def test_hanging_console__operation__ends_in_time_and_blames_the_console(world: World) -> None:

@@ -68,6 +68,28 @@ async def test_facts__of_guests_that_run__grow_with_them() -> None:
     assert [each.port for each in busy.listening or ()] == [5037, 5555, 5557, 5559]
 
 
+async def test_what_runs__asked_alone__is_what_the_whole_answer_says_of_it() -> None:
+    console = a_console(running=2)
+    whole, part = facts(console), facts(console, command_line(Platform.WINDOWS, windows.WHAT_RUNS))
+
+    assert (part.processes, part.listening) == (whole.processes, whole.listening)
+    assert (part.memory_total_bytes, part.code_page, part.volumes) == (None, None, ())
+
+
+async def test_processes__of_another_account__hide_their_command_lines() -> None:
+    console = a_console(running=2)
+    console.hardware.discreet = True
+
+    assert {process.emulator for process in facts(console).processes or ()} == {None}
+
+
+async def test_powershell__that_runs_no_scripts__says_nothing() -> None:
+    console = a_console()
+    console.hardware.scripts = False
+
+    assert windows.parse(console.encode(console.answer(command_line(Platform.WINDOWS, windows.COMMAND)).stdout)) is None
+
+
 async def test_hardware__full_or_rebooted__says_so() -> None:
     console = a_console()
     before = facts(console)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import asyncssh
 import yaml
@@ -48,14 +48,22 @@ class Farm:
         emulators: How many on each; the first `RUNNING` ones run.
         sleep: How they wait.
         pace: How long their emulators take to boot.
+        transports: How the config reaches them, in turns.
 
     """
 
     def __init__(
-        self, workstations: int = 8, emulators: int = 6, *, sleep: Sleep = asyncio.sleep, pace: Pace | None = None
+        self,
+        workstations: int = 8,
+        emulators: int = 6,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        pace: Pace | None = None,
+        transports: Sequence[Literal["ssh", "winrm"]] = ("ssh", "winrm"),
     ) -> None:
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self._accounts = Accounts(USER, secrets.token_urlsafe(16))
+        self._transports = tuple(transports)
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._sites = {f"ws-{number:02}": _SITES[number % len(_SITES)] for number in range(1, workstations + 1)}
         self.workstations = tuple(
@@ -183,8 +191,9 @@ class Farm:
         }
 
     def _transport(self, workstation: SimulatedWorkstation) -> Mapping[str, object]:
-        """Reach every other workstation over WinRM, the rest over SSH."""
-        if self.workstations.index(workstation) % 2:
+        """How one of them is reached: by default every other one over WinRM, the rest over SSH."""
+        turn = self.workstations.index(workstation) % len(self._transports)
+        if self._transports[turn] == "winrm":
             return {"kind": "winrm", "port": workstation.winrm.port, "auth": "ntlm", "credential": "windows"}
         known_hosts = str(self.known_hosts)
         return {"kind": "ssh", "port": workstation.ssh.port, "credential": "farm", "known_hosts": known_hosts}

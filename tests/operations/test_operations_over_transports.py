@@ -1,4 +1,4 @@
-"""Operations on a simulated workstation over a real SSH connection, and what a Windows does to them."""
+"""Operations on a simulated workstation over real SSH and WinRM connections, and what a Windows does to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +18,15 @@ from monitor.simulator.session import Task
 from tests.operations.world import DEADLINES, World
 
 SHORT = Deadlines(command=5, start=0.6, stop=0.6, create=0.6, delete=0.6, rename=0.6)
+
+
+@pytest.fixture(params=["ssh", "winrm"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(request.param)
+    try:
+        yield world
+    finally:
+        world.close()
 
 
 @pytest.fixture(autouse=True)
@@ -386,11 +396,12 @@ async def test_manager__cancelled__deletes_its_task(world: World, manager: LDPla
 def test_disconnect__connection_and_thread__are_gone(world: World) -> None:
     ws = world.workstation(deadlines=DEADLINES)
     ws.connect()
-    assert world.ws.ssh.connections == 1
+    assert world.door.connections == 1
     ws.disconnect()
 
     limit = time.monotonic() + 5
-    while world.ws.ssh.connections:
+    while world.door.connections:
         assert time.monotonic() < limit
         time.sleep(0.005)
+    assert not world.ws.shells.shells
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("emuwatch")]

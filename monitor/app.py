@@ -46,7 +46,7 @@ from monitor.token import operator_token
 from monitor.transports import discover as discover_transports
 from monitor.version import __version__
 from monitor.watching import Watch
-from monitor.web import Action, ServiceStatus, make_app
+from monitor.web import Action, Operation, ServiceStatus, make_app
 
 FILL_SHARE: Final = 20.0
 """How many times as long as a refill takes until the next: at most a twentieth of the loop's time goes into them."""
@@ -271,6 +271,21 @@ class Service:
     def told(self, workstation: str, emulator: str) -> bool:
         """Take note that an emulator was told to start or stop; False: there is no such emulator."""
         return self.fleet.told(workstation, emulator, time.time())
+
+    def carried_out(self, workstation: str, operation: Operation) -> bool:
+        """Remember what was done to an emulator; False: there is no such workstation."""
+        if self.fleet.workstation(workstation) is None:
+            return False
+        event = self.memory.stamp.event(
+            Kind.OPERATION,
+            workstation=workstation,
+            subject=operation.emulator,
+            new=operation.outcome,
+            message=f"{operation.name}: {operation.message}",
+            who=operation.who,
+        )
+        self.memory.add(event)
+        return True
 
     def deliver(self, result: Result) -> None:
         """Learn from a result and tell everybody."""

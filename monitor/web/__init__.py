@@ -7,6 +7,6 @@ It pulls what it shows from `Beliefs` and `BreakerTable` per request, keeps noth
 from __future__ import annotations
 
 from monitor.web.routes import make_app
-from monitor.web.sources import Action, Beliefs, BreakerTable, Operator, ServiceStatus
+from monitor.web.sources import Action, Beliefs, BreakerTable, Operation, Operator, ServiceStatus
 
-__all__ = ["Action", "Beliefs", "BreakerTable", "Operator", "ServiceStatus", "make_app"]
+__all__ = ["Action", "Beliefs", "BreakerTable", "Operation", "Operator", "ServiceStatus", "make_app"]

@@ -1,4 +1,4 @@
-"""What an operator may do by API: force and reset breakers, and say that an emulator was told to start or stop.
+"""What an operator may do by API: force and reset breakers, and say what is done to emulators.
 
 Every route here changes something, so `monitor.web.guard` wants the operator token for it. Each action names who did it
 and why; both end up in the log and in the events.
@@ -15,10 +15,11 @@ from aiohttp import web
 from monitor.model import Category, Key
 from monitor.web import shapes
 from monitor.web.answers import json_response
-from monitor.web.sources import SOURCES, Action, Operator
+from monitor.web.sources import SOURCES, Action, Operation, Operator
 
 LONGEST: Final = 500
-"""Characters of a reason or a name."""
+"""Characters of a reason or a name; what is longer of a message is cut."""
+OUTCOMES: Final = ("done", "failed")
 
 
 async def act_on_breaker(request: web.Request) -> web.Response:
@@ -44,11 +45,34 @@ async def told(request: web.Request) -> web.Response:
     return json_response({"workstation": workstation, "emulator": emulator, "noted": True})
 
 
+async def carried_out(request: web.Request) -> web.Response:
+    """Remember what was done to an emulator.
+
+    Body: ``{"operation": "restart", "emulator": "ldplayer:3", "outcome": "done", "message": "...", "who": "..."}``; the
+    outcome is ``done`` or ``failed``, the last two may be missing, and the emulator if there is none.
+    """
+    workstation, body = request.match_info["id"], await body_of(request)
+    told = {name: _text(body, name) for name in ("operation", "emulator", "outcome", "message")}
+    if not told["operation"] or told["outcome"] not in OUTCOMES:
+        raise web.HTTPBadRequest(text='Say what was done: {"operation": "restart", "outcome": "done"}, or "failed".')
+    operation = Operation(
+        name=told["operation"],
+        emulator=told["emulator"],
+        outcome=told["outcome"],
+        message=told["message"],
+        who=name_of(body.get("who", "")),
+    )
+    if not _operator(request).carried_out(workstation, operation):
+        raise web.HTTPNotFound(text=f"There is no workstation {workstation!r}.")
+    return json_response({"workstation": workstation, "noted": True})
+
+
 ROUTES: Final = (
     web.post(
         r"/api/v1/breakers/{category}/{workstation}/{scope}/{action:force-open|force-close|reset}", act_on_breaker
     ),
     web.post("/api/v1/workstations/{id}/emulators/{emulator}/told", told),
+    web.post("/api/v1/workstations/{id}/operations", carried_out),
 )
 
 
@@ -93,3 +117,10 @@ def name_of(who: object) -> str:
     if not isinstance(who, str) or len(who) > LONGEST:
         raise web.HTTPBadRequest(text=f"who must be a text of at most {LONGEST} characters.")
     return who.strip() or "operator"
+
+
+def _text(body: Mapping[str, object], name: str) -> str:
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise web.HTTPBadRequest(text=f"{name} must be a text.")
+    return value.strip()[:LONGEST]

@@ -47,6 +47,19 @@ class Action(enum.StrEnum):
     RESET = "reset"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A lifecycle command that was carried out, or failed."""
+
+    name: str
+    """start, stop, restart, create, delete, rename."""
+    emulator: str
+    """Empty when there is none, as of a creation that failed."""
+    outcome: str
+    message: str
+    who: str
+
+
 class Operator(Protocol):
     """Whoever carries out an operator's actions."""
 
@@ -55,6 +68,9 @@ class Operator(Protocol):
 
     def told(self, workstation: str, emulator: str) -> bool:
         """Take note that an emulator was told to start or stop; False: there is no such emulator."""
+
+    def carried_out(self, workstation: str, operation: Operation) -> bool:
+        """Remember what was done to an emulator; False: there is no such workstation."""
 
 
 class SilenceTable(Protocol):

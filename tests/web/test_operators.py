@@ -13,7 +13,7 @@ from monitor.breaker.registry import Breakers
 from monitor.fleet import Fleet
 from monitor.metrics import Scrapes
 from monitor.model import Key
-from monitor.web import Action, ServiceStatus, make_app
+from monitor.web import Action, Operation, ServiceStatus, make_app
 from tests.fakes import network
 
 Client = TestClient[web.Request, web.Application]
@@ -30,6 +30,7 @@ class Hand:
     breakers: Breakers = field(default_factory=Breakers)
     done: list[tuple[Key, Action, str, str]] = field(default_factory=list)
     noted: list[tuple[str, str]] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
 
     def act(self, key: Key, action: Action, *, who: str, why: str) -> object:
         breaker = self.breakers.find(key)
@@ -38,6 +39,10 @@ class Hand:
         self.done.append((key, action, who, why))
         {"force-open": breaker.force_open, "force-close": breaker.force_closed, "reset": breaker.reset}[action]()
         return breaker.snapshot()
+
+    def carried_out(self, workstation: str, operation: Operation) -> bool:
+        self.operations.append(operation)
+        return workstation == "ws-01"
 
     def told(self, workstation: str, emulator: str) -> bool:
         self.noted.append((workstation, emulator))
@@ -82,11 +87,18 @@ async def test_action__with_token_and_reason__is_done_and_answers_with_the_state
     assert hand.done == [(KEY, Action(action), "ann", "cabling")]
 
 
-@pytest.mark.parametrize("path", [f"{PATH}/force-open", "/api/v1/workstations/ws-01/emulators/ldplayer:3/told"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PATH}/force-open",
+        "/api/v1/workstations/ws-01/emulators/ldplayer:3/told",
+        "/api/v1/workstations/ws-01/operations",
+    ],
+)
 async def test_action__without_token__is_refused_and_not_done(client: Client, hand: Hand, path: str) -> None:
     async with client.post(path, json={"reason": "x"}) as response:
         assert response.status == 401
-    assert (hand.done, hand.noted) == ([], [])
+    assert (hand.done, hand.noted, hand.operations) == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -101,6 +113,10 @@ async def test_action__without_token__is_refused_and_not_done(client: Client, ha
         ("/api/v1/breakers/network/ws-01/ssh%3A23/reset", b'{"reason": "x"}', 404, "There is no breaker"),
         ("/api/v1/breakers/nonsense/ws-01/ssh%3A22/reset", b'{"reason": "x"}', 404, "There is no category"),
         ("/api/v1/workstations/ws-01/emulators/ldplayer:9/told", b"", 404, "No emulator"),
+        ("/api/v1/workstations/ws-01/operations", b"{}", 400, "Say what was done"),
+        ("/api/v1/workstations/ws-01/operations", b'{"operation": "start", "outcome": "begun"}', 400, "Say what"),
+        ("/api/v1/workstations/ws-01/operations", b'{"operation": 3, "outcome": "done"}', 400, "must be a text"),
+        ("/api/v1/workstations/ws-9/operations", b'{"operation": "start", "outcome": "done"}', 404, "no workstation"),
     ],
 )
 async def test_action__that_makes_no_sense__is_refused_with_words(
@@ -115,6 +131,17 @@ async def test_told__known_emulator__is_noted(client: Client, hand: Hand) -> Non
     async with client.post("/api/v1/workstations/ws-01/emulators/ldplayer:3/told", headers=HOLDER) as response:
         assert (await response.json())["noted"] is True
     assert hand.noted == [("ws-01", "ldplayer:3")]
+
+
+async def test_operation__carried_out__is_noted_with_who_and_what(client: Client, hand: Hand) -> None:
+    told = {"operation": "restart", "emulator": "ldplayer:3", "outcome": "failed", "message": "x" * 900, "who": "ann"}
+    for body in (told, {"operation": "create", "outcome": "done"}):
+        async with client.post("/api/v1/workstations/ws-01/operations", headers=HOLDER, json=body) as response:
+            assert (response.status, (await response.json())["noted"]) == (200, True)
+    assert hand.operations == [
+        Operation(name="restart", emulator="ldplayer:3", outcome="failed", message="x" * 500, who="ann"),
+        Operation(name="create", emulator="", outcome="done", message="", who="operator"),
+    ]
 
 
 async def test_action__from_a_page_of_another_origin__is_refused(client: Client, hand: Hand) -> None:

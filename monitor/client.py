@@ -27,8 +27,9 @@ class ServiceError(EmuwatchError):
 class Client:
     """A running service, as its config says."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, timeout: float = TIMEOUT) -> None:
         self._host, self._port = _reachable(config.listen_host), config.listen_port
+        self._timeout = timeout
         self._data_dir = config.data_dir
 
     def get(self, path: str) -> Any:
@@ -52,7 +53,7 @@ class Client:
         return self._ask("POST", path, headers, json.dumps(body).encode())
 
     def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Any:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         where = f"http://{self._host}:{self._port}"
         try:
             connection.request(method, path, body=body, headers={"Accept": "application/json", **headers})

@@ -6,7 +6,6 @@ emulator, 3 the workstation could not be asked.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import log
-from monitor.client import Client, ServiceError, segment
-from monitor.config import load
 from monitor.emulators.ldplayer import NAME, Instance
 from monitor.errors import CircuitOpen, ConfigError, LocalError, ProbeError
 from monitor.model import Category, EmulatorRun
@@ -73,21 +70,21 @@ def list_(workstation: WorkstationId, config: ConfigPath = DEFAULT_CONFIG) -> No
 def start(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Start an emulator and wait until Android has started."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.start_emulator(_announced(config, workstation, ws.find_emulator(emulator)))))
+        typer.echo(str(ws.start_emulator(emulator)))
 
 
 @app.command()
 def stop(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Stop an emulator and wait until its machine has ended."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.stop_emulator(_announced(config, workstation, ws.find_emulator(emulator)))))
+        typer.echo(str(ws.stop_emulator(emulator)))
 
 
 @app.command()
 def restart(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Stop an emulator, wait for its machine to end, start it."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.restart_emulator(_announced(config, workstation, ws.find_emulator(emulator)))))
+        typer.echo(str(ws.restart_emulator(emulator)))
 
 
 @app.command()
@@ -123,14 +120,6 @@ def delete(
         if not yes:
             _confirm(workstation, row)
         typer.echo(str(ws.delete_emulator(row.index, stop=stop_first)))
-
-
-def _announced(config: Path, workstation: str, row: Instance) -> int:
-    """Tell the running service, if there is one, so that it takes the coming change for no fault; give the index."""
-    path = f"/api/v1/workstations/{segment(workstation)}/emulators/{segment(f'{NAME}:{row.index}')}/told"
-    with contextlib.suppress(ServiceError, ConfigError):  # none runs here, or not ours to talk to: nobody to tell
-        Client(load(config)).post(path, {})
-    return row.index
 
 
 def _confirm(workstation: str, row: Instance) -> None:

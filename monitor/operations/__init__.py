@@ -6,6 +6,7 @@ they are given. `Done` says what was seen; `OperationError` that nothing was don
 
 from __future__ import annotations
 
+from monitor.operations.announce import Announcement
 from monitor.operations.console import Answer
 from monitor.operations.equipment import Equipment
 from monitor.operations.manager import LDPlayerManager
@@ -13,6 +14,7 @@ from monitor.operations.outcome import Deadlines, Done, NobodyLoggedOnError, Ope
 from monitor.operations.workstation import Workstation
 
 __all__ = [
+    "Announcement",
     "Answer",
     "Deadlines",
     "Done",

@@ -17,6 +17,7 @@ from monitor.emulators.ldplayer import NAME
 from monitor.errors import ConfigError, Problem
 from monitor.logins import Logins
 from monitor.model import Target, Workstation
+from monitor.operations.announce import Announce, ToService, nobody
 from monitor.operations.console import Console
 from monitor.operations.lifecycle import Lifecycle
 from monitor.operations.outcome import Deadlines
@@ -46,6 +47,8 @@ class Equipment:
     deadlines: Deadlines = field(default_factory=Deadlines)
     direct: bool | None = None
     """Whether commands have a desktop where they run; None: known by platform and transport."""
+    announce: Announce = field(default=nobody, repr=False)
+    """Told what is done to emulators; it must return at once."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -77,6 +80,7 @@ class Equipment:
             session,
             Witnesses(way, self.guests),
             deadlines=self.deadlines,
+            announce=self.announce,
             clock=self.clock,
             sleep=self.sleep,
         )
@@ -91,6 +95,7 @@ class Equipment:
         logins: Logins | None = None,
         deadlines: Deadlines | None = None,
         direct: bool | None = None,
+        announce: Announce | None = None,
     ) -> Equipment:
         """Take what a config says of a workstation.
 
@@ -101,6 +106,7 @@ class Equipment:
             logins: Shared ones; None: new ones.
             deadlines: None: the default ones.
             direct: Whether commands have a desktop where they run; None: known by platform and transport.
+            announce: Told what is done to emulators; None: the service of the config, if it runs.
 
         Raises:
             ConfigError: The config is wrong, has no such workstation, or that one has no transport.
@@ -121,6 +127,7 @@ class Equipment:
             guests=tuple(target for target in ours if target.kind == adb.CHECK.name),
             deadlines=deadlines or Deadlines(),
             direct=direct,
+            announce=announce or ToService(config, workstation),
         )
         equipment._kind()
         return equipment

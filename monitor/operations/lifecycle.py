@@ -2,7 +2,8 @@
 
 No exit code decides. What counts is what the console lists before and after, and, because the console seen from
 session 0 may call an instance stopped that runs, what others say of that (`witness`). Nobody is guarded here: whoever
-calls (`manager`, `workstation`) holds the breaker of operations, and every command passes those of its way.
+calls (`manager`, `workstation`) holds the breaker of operations, and every command passes those of its way. What is
+done is announced (`announce`), so that a monitor that watches takes it for no fault.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 from monitor.emulators.ldplayer import NAME, Instance
 from monitor.errors import CircuitOpen, ProbeError
 from monitor.model import Category, EmulatorRun, Reason
+from monitor.operations.announce import Announce, Deed, deed, nobody
 from monitor.operations.console import Console, find
 from monitor.operations.outcome import Deadlines, Done, OperationError, Seen
 from monitor.operations.session import Session
@@ -48,12 +50,13 @@ class Lifecycle:
         session: Where commands that need a desktop run.
         witnesses: Who is asked where the console's word is not enough.
         deadlines: How long each may take.
+        announce: Told what is done; it must return at once.
         clock: Monotonic seconds.
         sleep: Waits some seconds.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, put together in one place
         self,
         way: Way,
         console: Console,
@@ -61,6 +64,7 @@ class Lifecycle:
         witnesses: Witnesses,
         *,
         deadlines: Deadlines,
+        announce: Announce = nobody,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -69,31 +73,23 @@ class Lifecycle:
         self._session = session
         self._witnesses = witnesses
         self._deadlines = deadlines
+        self._announce = announce
         self._clock = clock
         self._sleep = sleep
 
     async def start(self, emulator: int | str) -> Done:
         """Start an emulator and wait until Android has started; one that runs is left alone."""
-        began = self._clock()
-        before = await self._look_up(emulator)
-        if before.run is EmulatorRun.RUNNING:
-            return self._done("start", before, before, began, changed=False)
-        if before.run is EmulatorRun.DEGRADED:
-            self._refuse_zombie(before)
-            await self._watch(_Wish(operation="stop", within=self._deadlines.stop, before=before, met=_stopped))
-        wish = _Wish(operation="start", within=self._deadlines.start, before=before, met=_running)
-        if before.run is EmulatorRun.STARTING:
-            return self._done("start", before, await self._watch(wish), began)
-        async with self._session.begun("launch", "--index", str(_row(wish.before).index)):
-            return self._done("start", before, await self._watch(wish), began)
+        with deed("start", self._announce) as start:
+            return start.end(await self._start(start, emulator))
 
     async def stop(self, emulator: int | str) -> Done:
         """Stop an emulator and wait until window and machine are gone; one that is stopped is left alone."""
         began = self._clock()
-        before = await self._look_up(emulator)
-        if before.run is EmulatorRun.STOPPED:
-            return self._done("stop", before, before, began, changed=False)
-        return self._done("stop", before, await self._quit(before), began)
+        with deed("stop", self._announce) as stop:
+            before = await self._look_up(emulator)
+            if before.run is EmulatorRun.STOPPED:
+                return self._done("stop", before, before, began, changed=False)
+            return stop.end(self._done("stop", before, await self._quit(stop, before), began))
 
     async def restart(self, emulator: int | str) -> Done:
         """Stop an emulator, wait for its machine to end, then start it; never by the console's ``reboot``.
@@ -101,11 +97,12 @@ class Lifecycle:
         That one was seen to rewrite the settings of the instance.
         """
         began = self._clock()
-        before = await self._look_up(emulator)
-        if before.run is not EmulatorRun.STOPPED:
-            await self._quit(before)
-        started = await self.start(_row(before).index)
-        return self._done("restart", before, started.after, began)
+        with deed("restart", self._announce) as restart:
+            before = await self._look_up(emulator)
+            if before.run is not EmulatorRun.STOPPED:
+                await self._quit(restart, before)
+            started = await self._start(restart, _row(before).index)
+            return restart.end(self._done("restart", before, started.after, began))
 
     async def create(self, title: str, *, copy_from: int | str | None = None) -> Done:
         """Create an emulator, as a copy of another if asked, and wait until the console lists it.
@@ -114,16 +111,18 @@ class Lifecycle:
         refused because another one runs ends with 3.
         """
         await self.console.check_title(title)
+        with deed("create", self._announce) as create:
+            return create.end(await self._create(create, title, copy_from))
+
+    async def _create(self, create: Deed, title: str, copy_from: int | str | None) -> Done:
         began = self._clock()
         rows = await self.console.instances()
         if taken := [row for row in rows if row.title == title]:
             raise OperationError(f"{NAME}:{taken[0].index} is called {title!r} already")
         known = {row.index for row in rows}
-        if copy_from is None:
-            answer = await self.console.command("add", "--name", title)
-        else:
-            source = find(rows, copy_from)
-            answer = await self.console.command("copy", "--name", title, "--from", str(source.index))
+        source = () if copy_from is None else ("--from", str(find(rows, copy_from).index))
+        create.changes()
+        answer = await self.console.command("copy" if source else "add", "--name", title, *source)
         hint = "" if copy_from is None else "; another copy may be running"
         row = await self._until_listed(title, known, f"(exit code {answer.exit_code}{hint})")
         return self._done("create", Seen(row=None), Seen(row=row), began)
@@ -131,20 +130,26 @@ class Lifecycle:
     async def delete(self, emulator: int | str, *, stop: bool = False) -> Done:
         """Delete a stopped emulator for good, or stop it first if asked, and wait until it is listed no more."""
         began = self._clock()
-        before = await self._look_up(emulator)
-        if before.run is not EmulatorRun.STOPPED:
-            if not stop:
-                raise OperationError(f"{_name(before)} is {before}: stop it first, or ask for that too")
-            await self._quit(before)
-        await self.console.command("remove", "--index", str(_row(before).index))
-        wish = _Wish(
-            operation="delete", within=self._deadlines.delete, before=before, met=lambda seen: seen.row is None
-        )
-        return self._done("delete", before, await self._watch(wish), began)
+        with deed("delete", self._announce) as delete:
+            before = await self._look_up(emulator)
+            if before.run is not EmulatorRun.STOPPED:
+                if not stop:
+                    raise OperationError(f"{_name(before)} is {before}: stop it first, or ask for that too")
+                await self._quit(delete, before)
+            delete.changes(_id(before))
+            await self.console.command("remove", "--index", str(_row(before).index))
+            wish = _Wish(
+                operation="delete", within=self._deadlines.delete, before=before, met=lambda seen: seen.row is None
+            )
+            return delete.end(self._done("delete", before, await self._watch(wish), began))
 
     async def rename(self, emulator: int | str, title: str) -> Done:
         """Give an emulator another title."""
         await self.console.check_title(title)
+        with deed("rename", self._announce) as rename:
+            return rename.end(await self._rename(rename, emulator, title))
+
+    async def _rename(self, rename: Deed, emulator: int | str, title: str) -> Done:
         began = self._clock()
         rows = await self.console.instances()
         before = Seen(row=find(rows, emulator))
@@ -152,6 +157,7 @@ class Lifecycle:
             raise OperationError(f"another emulator is called {title!r} already")
         if _row(before).title == title:
             return self._done("rename", before, before, began, changed=False)
+        rename.changes(_id(before))
         await self.console.command("rename", "--index", str(_row(before).index), "--title", title)
         wish = _Wish(
             operation="rename",
@@ -170,7 +176,23 @@ class Lifecycle:
         return await self._witnesses.see(next((row for row in rows if row.index == index), None))
 
     # ------------------------------------------------------------------------------------------------- doing
-    async def _quit(self, before: Seen) -> Seen:
+    async def _start(self, start: Deed, emulator: int | str) -> Done:
+        began = self._clock()
+        before = await self._look_up(emulator)
+        if before.run is EmulatorRun.RUNNING:
+            return self._done("start", before, before, began, changed=False)
+        if before.run is EmulatorRun.DEGRADED:
+            self._refuse_zombie(before)
+            await self._watch(_Wish(operation="stop", within=self._deadlines.stop, before=before, met=_stopped))
+        wish = _Wish(operation="start", within=self._deadlines.start, before=before, met=_running)
+        if before.run is EmulatorRun.STARTING:
+            return self._done("start", before, await self._watch(wish), began)
+        start.moves(_id(before))
+        async with self._session.begun("launch", "--index", str(_row(before).index)):
+            return self._done("start", before, await self._watch(wish), began)
+
+    async def _quit(self, deed: Deed, before: Seen) -> Seen:
+        deed.moves(_id(before))
         wish = _Wish(operation="stop", within=self._deadlines.stop, before=before, met=_stopped)
         async with self._session.begun("quit", "--index", str(_row(wish.before).index)):
             return await self._watch(wish)
@@ -264,8 +286,12 @@ def _row(seen: Seen) -> Instance:
     return seen.row
 
 
+def _id(seen: Seen) -> str:
+    return f"{NAME}:{_row(seen).index}"
+
+
 def _name(seen: Seen) -> str:
-    return f"{NAME}:{_row(seen).index} {_row(seen).title!r}"
+    return f"{_id(seen)} {_row(seen).title!r}"
 
 
 def _running(seen: Seen) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import getpass
 import re
 import sys
 from pathlib import Path
@@ -13,9 +14,12 @@ import pytest
 
 from monitor.breaker.machine import Forced, State
 from monitor.client import Client, ServiceError
-from monitor.events import Asked, Kind
+from monitor.errors import ProbeError
+from monitor.events import Asked, Event, Kind
 from monitor.model import Category, Key, Status, SubjectKind
 from monitor.notify.facts import seen_of
+from monitor.operations import Deadlines, Equipment, LDPlayerManager, Workstation
+from monitor.simulator.guest import Pace
 from tests.e2e.conftest import Watched
 
 
@@ -117,3 +121,49 @@ async def test_silence__said_wrong__exits_2_and_says_how(
 ) -> None:
     code, out = await emuwatch("silence", "add", *arguments, "--reason", "x", "-c", config)
     assert (code, said in out) == (2, True), out
+
+
+async def test_restart__by_a_script__is_no_fault_and_an_event_of_the_service(watched: Watched, config: Path) -> None:
+    watched.host.guests[0]._pace = Pace(vm=0.5, android=0.5, adb=0.5, quit=0.5)
+    await asyncio.to_thread(restart_by_script, config)
+
+    assert Status.DOWN not in watched.recorder.of(SubjectKind.EMULATOR)
+    await watched.until(lambda: watched.state.emulators[0].status is Status.UP)
+    (event,) = await operations(watched)
+    assert (event.workstation, event.subject, event.new, event.who) == (
+        "ws-01",
+        "ldplayer:0",
+        "done",
+        getpass.getuser(),
+    )
+    assert event.message.startswith("restart: ldplayer:0 ")
+
+
+async def test_operation__of_the_async_manager_that_fails__is_an_event_too(watched: Watched, config: Path) -> None:
+    equipment = await asyncio.to_thread(
+        Equipment.from_config, config, "ws-01", deadlines=Deadlines(start=0.5, command=5)
+    )
+    watched.host.desktop.deaf = True
+
+    async with LDPlayerManager(equipment) as manager:
+        with pytest.raises(ProbeError):
+            await manager.start_emulator(5)
+
+    (event,) = await operations(watched)
+    assert (event.subject, event.new) == ("ldplayer:5", "failed")
+    assert "asked to start ldplayer:5" in event.message
+
+
+def restart_by_script(config: Path) -> None:
+    with Workstation.from_config(config, "ws-01") as ws:
+        assert ws.restart_emulator(0).changed
+
+
+async def operations(watched: Watched) -> tuple[Event, ...]:
+    """Wait for the word of the last operation, and give all there are."""
+    async with asyncio.timeout(5):
+        while not (  # noqa: ASYNC110 - a thread of ours tells, the service takes note
+            found := await watched.service.memory.find(Asked(kinds=(Kind.OPERATION,)))
+        ).events:
+            await asyncio.sleep(0.01)
+    return found.events

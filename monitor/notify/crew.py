@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from monitor.channels import AnyChannelKind
@@ -34,7 +34,7 @@ class Crew:
         self._specs: Mapping[str, ChannelSpec] = {}
         self._workers: dict[str, Worker] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[str, set[asyncio.Task[None]]] = {}
         self._standing: dict[str, dict[str, Message]] = {}
         """By channel, and route and group: what was told last and still holds."""
         self._started = False
@@ -43,10 +43,11 @@ class Crew:
         """Take the channels of a config."""
         for name in [name for name in self._workers if specs.get(name) != self._specs.get(name)]:
             del self._workers[name]
+            ending = self._ending.setdefault(name, set())
             for task in self._tasks.pop(name, ()):
                 task.cancel()
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
+                ending.add(task)
+                task.add_done_callback(ending.discard)
         self._specs = specs
         self._standing = {name: told for name, told in self._standing.items() if name in specs}
         for name, spec in specs.items():
@@ -70,7 +71,8 @@ class Crew:
         for name, worker in self._workers.items():
             if name in self._tasks:
                 continue
-            self._tasks[name] = [asyncio.create_task(worker.run(), name=f"notify:{name}")]
+            before = frozenset(self._ending.get(name, ()))
+            self._tasks[name] = [asyncio.create_task(_follow(worker, before), name=f"notify:{name}")]
             every = self._refresh(name)
             if every is not None:
                 self._tasks[name].append(asyncio.create_task(self._repeat(name, worker, every), name=f"refresh:{name}"))
@@ -84,7 +86,7 @@ class Crew:
                 await asyncio.wait(waits, timeout=drain)
             for task in waits:
                 task.cancel()
-        tasks = [task for tasks in self._tasks.values() for task in tasks] + list(self._ending)
+        tasks = [task for tasks in (*self._tasks.values(), *self._ending.values()) for task in tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,3 +127,10 @@ class Crew:
             waiting = self._outbox.waiting().get(name, 0)
             for message in list(self._standing.get(name, {}).values()) if not waiting else ():
                 await worker.refresh(message)
+
+
+async def _follow(worker: Worker, before: Collection[asyncio.Task[None]]) -> None:
+    """Work for a channel, once those that did before have let go of what they held: two at a time would tell twice."""
+    if before:
+        await asyncio.wait(before, timeout=CLOSING)
+    await worker.run()

@@ -7,7 +7,9 @@ shares it delivers the same message at the same time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -67,6 +69,20 @@ class Journal(Protocol):
         """Forget what was settled before a moment and is not the last of its alert."""
 
 
+Change = Callable[[Journal], Coroutine[Any, Any, object]]
+
+
+@dataclass(slots=True)
+class _Arrear:
+    """What the journal is still to be told of an entry."""
+
+    entry: Entry
+    missing: bool = False
+    """Whether the journal may not hold it at all."""
+    change: Change | None = None
+    """What became of it last; what became of it before that matters to nobody any more."""
+
+
 class Outbox:
     """See the module. All on one event loop."""
 
@@ -76,7 +92,8 @@ class Outbox:
         self._live: dict[str, Entry] = {}
         self._claimed: set[str] = set()
         self._settled: dict[str, None] = {}
-        self._missed: list[Callable[[Journal], Coroutine[Any, Any, object]]] = []
+        self._arrears: dict[str, _Arrear] = {}
+        self._telling = asyncio.Lock()
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """Take entries: all at once, each once."""
@@ -86,35 +103,45 @@ class Outbox:
                 self._settle(entry)
             else:
                 self._live[entry.id] = entry
-        if fresh:
-            await self._write(lambda journal: journal.put(fresh))
+        if self._journal is not None:
+            self._arrears |= {entry.id: _Arrear(entry, missing=True) for entry in fresh}
+        await self._tell()
 
     async def claim(self, channel: str, *, now: float, until: float) -> Entry | None:
         """Take the next entry that is due and that nothing older of the same alert waits before."""
         while (entry := self._next(channel, now)) is not None:
             self._claimed.add(entry.id)
-            if await self._claims(entry, now, until):
+            try:
+                ours = await self._claims(entry, now, until)
+            except BaseException:
+                self.release(entry)
+                raise
+            if ours:
                 return entry
             del self._live[entry.id]  # somebody else's; `adopt` takes it up should he fail
-            self._claimed.discard(entry.id)
+            self.release(entry)
         return None
+
+    def release(self, entry: Entry) -> None:
+        """Let go of an entry that was claimed; whether it was delivered nobody knows, so it is due as before."""
+        self._claimed.discard(entry.id)
 
     async def done(self, entry: Entry, at: float) -> None:
         """Take note that it was delivered."""
         self._settle(entry)
-        await self._write(lambda journal: journal.done(entry, at))
+        await self._write(entry, lambda journal: journal.done(entry, at))
 
     async def retry_at(self, entry: Entry, due: float, error: str, *, counts: bool = True) -> None:
         """Try it again later; `counts`: this was an attempt."""
         later = replace(entry, due_at=due, error=error, attempts=entry.attempts + counts)
         self._live[entry.id] = later
-        self._claimed.discard(entry.id)
-        await self._write(lambda journal: journal.retry_at(later))
+        self.release(entry)
+        await self._write(entry, lambda journal: journal.retry_at(later))
 
     async def failed(self, entry: Entry, error: str, at: float) -> None:
         """Give it up."""
         self._settle(entry)
-        await self._write(lambda journal: journal.failed(replace(entry, error=error), at))
+        await self._write(entry, lambda journal: journal.failed(replace(entry, error=error), at))
 
     async def latest(self) -> Sequence[Entry]:
         """Return what was told last of every alert, from the journal.
@@ -147,7 +174,9 @@ class Outbox:
         """Forget what is old, as far as the journal answers."""
         while len(self._settled) > REMEMBERED:
             del self._settled[next(iter(self._settled))]
-        await self._write(lambda journal: journal.prune(before), keep=False)
+        if self._journal is not None:
+            with suppress(StoreError):
+                await self._journal.prune(before)
 
     def hasten(self, channel: str, now: float) -> None:
         """Make everything of a channel due: it works again."""
@@ -167,8 +196,8 @@ class Outbox:
 
     @property
     def behind(self) -> int:
-        """How many changes the journal missed so far."""
-        return len(self._missed)
+        """Of how many entries the journal does not know yet how they stand."""
+        return len(self._arrears)
 
     def _first(self, channel: str) -> Iterable[Entry]:
         """The entries that nothing older stands before."""
@@ -200,20 +229,29 @@ class Outbox:
         self._claimed.discard(entry.id)
         self._settled[entry.id] = None
 
-    async def _write(self, change: Callable[[Journal], Coroutine[Any, Any, object]], *, keep: bool = True) -> None:
-        if self._journal is None:
-            return
-        try:
-            await self._catch_up(self._journal)
-            await change(self._journal)
-        except StoreError:
-            if keep:
-                self._missed.append(change)
+    async def _write(self, entry: Entry, change: Change) -> None:
+        """Have the journal told; noted before anything is waited for, lest it be lost if the caller is cancelled."""
+        if self._journal is not None:
+            self._arrears.setdefault(entry.id, _Arrear(entry)).change = change
+        await self._tell()
+
+    async def _tell(self) -> None:
+        if self._journal is not None:
+            with suppress(StoreError):
+                await self._catch_up(self._journal)
 
     async def _catch_up(self, journal: Journal) -> None:
-        """Write what it missed, in order."""
-        while self._missed:
-            change = self._missed[0]
-            await change(journal)
-            if self._missed and self._missed[0] is change:
-                del self._missed[0]
+        """Tell it what it does not know: first that there are such entries, all at once, then what became of each."""
+        async with self._telling:
+            while self._arrears:
+                missing = [arrear for arrear in self._arrears.values() if arrear.missing]
+                if missing:
+                    await journal.put([arrear.entry for arrear in missing])
+                for arrear in missing:
+                    arrear.missing = False
+                for identity, arrear in list(self._arrears.items()):
+                    change = arrear.change
+                    if change is not None:
+                        await change(journal)
+                    if not arrear.missing and arrear.change is change:
+                        del self._arrears[identity]

@@ -198,6 +198,14 @@ class Worker:
         if entry is None:
             return False
         try:
+            return await self._attempt(entry)
+        except BaseException:  # cancelled: whoever works for the channel next tries it again, by the same key
+            self._outbox.release(entry)
+            raise
+
+    async def _attempt(self, entry: Entry) -> bool:
+        """Try to deliver a message; False: the breaker is open."""
+        try:
             permit = self._breaker.acquire()
         except CircuitOpen as refused:
             await self._outbox.retry_at(entry, self._wall() + refused.retry_after, str(refused), counts=False)

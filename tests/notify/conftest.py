@@ -36,6 +36,8 @@ class Receiver:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Nothing is answered before it is set."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+    held: int = 0
+    """Requests that have arrived, answered or not."""
 
     @property
     def taken(self) -> list[Request]:
@@ -43,6 +45,8 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self.held += 1
+        self.heard.set()
         await self.gate.wait()
         status = self.answers.pop(0) if self.answers else self.status
         self.requests.append(Request(dict(request.headers), body, status))

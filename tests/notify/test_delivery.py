@@ -16,7 +16,7 @@ from monitor.channels import discover, webhook
 from monitor.fleet import Fleet
 from monitor.model import Status
 from monitor.notices import ChannelSpec, Notice, Notifications, Telling
-from monitor.notify import Attempt, Ended, Notifier, Outbox, StoredJournal, worker
+from monitor.notify import Attempt, Ended, Notifier, Outbox, StoredJournal, crew, worker
 from monitor.notify.outbox import Entry
 from monitor.store import Database, StoreError
 from tests.notify.conftest import Receiver
@@ -46,10 +46,14 @@ class Telephone:
 
     def __init__(self, url: str, outbox: Outbox) -> None:
         self.attempts: list[Attempt] = []
-        spec = ChannelSpec("webhook", webhook.Params(url=SecretStr(url), timeout="2s"))
         self.notifier = Notifier(
             kinds=KINDS, fleet=Fleet(), breakers=Breakers(), outbox=outbox, told=self.attempts.append
         )
+        self.dial(url)
+
+    def dial(self, url: str) -> None:
+        """Take a config with this address."""
+        spec = ChannelSpec("webhook", webhook.Params(url=SecretStr(url), timeout="2s"))
         config = Notifications(channels={"c": spec}, routes=(a_route(),))
         self.notifier.replace(config, workstations=["ws-01", "ws-02"], url="https://m.example", window=60)
 
@@ -140,6 +144,96 @@ async def test_killed_before_delivery__the_next_process_delivers_with_the_same_k
     assert await journal.live(NOW) == []
 
 
+@pytest.mark.parametrize("kept", [True, False])
+async def test_channel_changed__while_a_message_is_under_way__the_new_worker_delivers_it_and_all_after_it(
+    receiver: Receiver, journal: StoredJournal, *, kept: bool
+) -> None:
+    receiver.gate.clear()
+    async with Telephone(receiver.url, Outbox(journal if kept else None)) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await receiver.until(lambda: receiver.held == 1)
+        telephone.dial(f"{receiver.url}/new")
+        telephone.dial(f"{receiver.url}/newer")
+        await telephone.tell(Telling.RESOLVED, at=NOW + 60)
+        await receiver.until(lambda: receiver.held == 2)
+        receiver.gate.set()
+        await until(lambda: len(telephone.attempts) == 2)
+        assert [attempt.message.notice.telling for attempt in telephone.attempts] == [Telling.PROBLEM, Telling.RESOLVED]
+        assert {request.json["key"] for request in receiver.requests} == {a.message.key for a in telephone.attempts}
+        assert telephone.notifier.channels()[0].pending == 0
+
+
+async def test_channel_changed__its_old_worker_does_not_end__the_new_one_waits_no_longer_than_it_must(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "CLOSING", 0.05)
+    stuck, aclose = asyncio.Event(), webhook.Webhook.aclose
+
+    async def late(sender: webhook.Webhook) -> None:
+        await stuck.wait()
+        await aclose(sender)
+
+    monkeypatch.setattr(webhook.Webhook, "aclose", late)
+    async with Telephone(receiver.url, Outbox()) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await until(lambda: len(telephone.attempts) == 1)
+        telephone.dial(f"{receiver.url}/new")
+        await telephone.tell(Telling.RESOLVED, at=NOW + 60)
+        await until(lambda: len(telephone.attempts) == 2)
+        stuck.set()
+
+
+async def test_journal_written_to_while_cancelled__is_told_later(journal: StoredJournal) -> None:
+    """What a reload cancels in the middle of writing must not leave a delivered message in the way of all after it."""
+    slow = Slow(journal._database, who="1/1")
+    outbox = Outbox(slow)
+    await outbox.put([an_entry("a", at=1), an_entry("b", at=2)])
+    entry = await outbox.claim("c", now=NOW, until=NOW + 60)
+    assert entry is not None
+    slow.gate.clear()
+    slow.asked.clear()
+    done = asyncio.create_task(outbox.done(entry, NOW))
+    await slow.asked.wait()
+    done.cancel()
+    await asyncio.gather(done, return_exceptions=True)
+    slow.gate.set()
+    following = await outbox.claim("c", now=NOW, until=NOW + 60)
+    assert following is not None
+    assert following.id == "b"
+
+
+async def test_claim_cancelled__is_let_go(journal: StoredJournal) -> None:
+    slow = Slow(journal._database, who="1/1")
+    outbox = Outbox(slow)
+    await outbox.put([an_entry("a", at=1)])
+    slow.gate.clear()
+    claiming = asyncio.create_task(outbox.claim("c", now=NOW, until=NOW + 60))
+    await slow.asked.wait()
+    claiming.cancel()
+    await asyncio.gather(claiming, return_exceptions=True)
+    slow.gate.set()
+    assert await outbox.claim("c", now=NOW, until=NOW + 60) is not None
+
+
+class Slow(StoredJournal):
+    """A journal that waits before it writes what became of an entry."""
+
+    def __init__(self, database: Database, *, who: str) -> None:
+        super().__init__(database, who=who)
+        self.gate, self.asked = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    async def claim(self, entry: Entry, *, now: float, until: float) -> bool:
+        self.asked.set()
+        await self.gate.wait()
+        return await super().claim(entry, now=now, until=until)
+
+    async def done(self, entry: Entry, at: float) -> None:
+        self.asked.set()
+        await self.gate.wait()
+        await super().done(entry, at)
+
+
 async def test_claim__by_two_processes__is_one_ones(journal: StoredJournal) -> None:
     other = StoredJournal(journal._database, who="2/2")
     entries = [an_entry(str(number), at=number) for number in range(3)]
@@ -207,7 +301,7 @@ async def test_store_away__messages_go_out_in_order_and_it_learns_of_them_afterw
         await telephone.tell(Telling.UPDATE, at=NOW + 1)
         await telephone.tell(Telling.RESOLVED, at=NOW + 2)
         await until(lambda: len(telephone.attempts) == 3)
-        assert outbox.behind
+        assert outbox.behind == 2, "of each entry only how it stands now"
         flaky.away = False
         await outbox.adopt(["c"], NOW)
         assert outbox.behind == 0

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from monitor.notify import StoredJournal
+from monitor.store import Database
+
 
 @dataclass(frozen=True)
 class Request:
@@ -75,3 +78,11 @@ async def receiver() -> AsyncIterator[Receiver]:
     yield made
     made.gate.set()
     await runner.cleanup()
+
+
+@pytest.fixture
+async def journal(url: str) -> AsyncIterator[StoredJournal]:
+    database = Database(url)
+    await database.open()
+    yield StoredJournal(database, who="1/1")
+    await database.aclose()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Self
 
 import pytest
@@ -24,14 +23,6 @@ from tests.notify.told import a_route, an_item
 
 KINDS = discover()
 NOW = 1_700_000_000.0
-
-
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[StoredJournal]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/emuwatch.db")
-    await database.open()
-    yield StoredJournal(database, who="1/1")
-    await database.aclose()
 
 
 @pytest.fixture(autouse=True)

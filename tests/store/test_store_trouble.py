@@ -171,7 +171,7 @@ async def test_damaged_file__says_so_and_the_service_goes_on(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(may_look_for_keys: None) -> Iterator[Postgres]:
     with a_postgres() as server:
         yield server
 

@@ -127,6 +127,7 @@ class Service:
             ourselves=lambda: isolation.items(self._part),
             own_group=monitor_group(self._part),
             told=self._told,
+            shard=shard,
         )
         self.metrics.channels = self.notifier.channels
         self.fanout = Fanout(

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -33,7 +34,9 @@ from monitor.notify.facts import seen_of
 from monitor.notify.outbox import EVERY_ALERT, Entry, Outbox
 from monitor.notify.payload import dumps, loads
 from monitor.notify.policy import Policy, nobody_muted
+from monitor.notify.site import site_group
 from monitor.notify.worker import Attempt, ChannelStatus
+from monitor.phase import shard_of
 from monitor.store.failures import StoreError
 from monitor.wording import Templates
 
@@ -73,6 +76,7 @@ class Notifier:
         ourselves: Callable[[], tuple[Item, ...]] = tuple,
         own_group: str = MONITOR_GROUP,
         told: Callable[[Attempt], None] = _unheard,
+        shard: tuple[int, int] = (1, 1),
         wall: Callable[[], float] = time.time,
         tick: float = TICK,
     ) -> None:
@@ -87,6 +91,7 @@ class Notifier:
             ourselves: What there is to tell of the monitor itself.
             own_group: The group of that; processes that share a journal have each its own.
             told: Told of every attempt to deliver.
+            shard: Which share of the workstations is ours: (I, N). Others may tell of the rest by the same journal.
             wall: Unix time.
             tick: Seconds between two decisions.
 
@@ -94,6 +99,7 @@ class Notifier:
         self._fleet = fleet
         self._breakers = breakers
         self._outbox = outbox
+        self._shard = shard
         self._wall = wall
         self._tick = tick
         self._ourselves = ourselves
@@ -101,6 +107,7 @@ class Notifier:
         self._policy = Policy(muted=muted)
         self._crew = Crew(kinds, outbox, told=told, wall=wall)
         self._config = Notifications()
+        self._workstations: Collection[str] = ()
         self._url = ""
         self._positions: dict[tuple[str, str], int] = {}
         self._last = 0.0
@@ -112,14 +119,14 @@ class Notifier:
 
         Args:
             config: Channels and routes.
-            workstations: All that are watched.
+            workstations: All of our share that are watched.
             url: Where the page is, for people.
             window: Seconds within which half of a site must fail to be one incident.
 
         """
-        self._config, self._url = config, url or ""
+        self._config, self._url, self._workstations = config, url or "", workstations
         self._policy.replace(config.routes, window=window)
-        self._policy.retain({*workstations, *([self._own_group] if self._ourselves() else [])}, self._wall())
+        self._retain()
         self._crew.replace(config.channels)
 
     async def start(self) -> None:
@@ -193,21 +200,35 @@ class Notifier:
         except StoreError:
             return False
         self._recalled = True
-        told = [(entry, message) for entry in latest if (message := _read(entry)) is not None]
-        for entry, message in told:
+        told: list[Notice] = []
+        for entry in latest:
             where = (entry.channel, entry.alert)
             self._positions[where] = max(entry.position, self._positions.get(where, 0))
             self._last = max(self._last, entry.created_at)
-            self._crew.stands(entry.channel, message)
-        notices = (message.notice for _, message in told)
-        self._policy.restore(notice for notice in notices if not self._of_another(notice))
+            message = _read(entry)
+            notice = None if message is None else self._ours(message.notice)
+            if message is not None and notice is not None:
+                told.append(notice)
+                self._crew.stands(entry.channel, replace(message, notice=notice))
+        self._policy.restore(told)
+        self._retain()  # some may have been removed while nobody was here
         await self._outbox.adopt(self._config.channels, self._wall())
         self._crew.wake()
         return True
 
-    def _of_another(self, notice: Notice) -> bool:
-        """Whether a notice is about a monitor itself, and that is not this one."""
-        return notice.group.startswith(MONITOR_GROUP) and notice.group != self._own_group
+    def _ours(self, notice: Notice) -> Notice | None:
+        """Return what of a notice is about workstations of our share, watched or not; None: nothing of it is."""
+        if notice.group.startswith(MONITOR_GROUP):
+            return notice if notice.group == self._own_group else None
+        index, shards = self._shard
+        problems = tuple(item for item in notice.problems if shard_of(item.workstation, shards) == index)
+        recovered = tuple(item for item in notice.recovered if shard_of(item.workstation, shards) == index)
+        return replace(notice, problems=problems, recovered=recovered) if problems or recovered else None
+
+    def _retain(self) -> None:
+        """Have nothing told but of what is watched."""
+        ourselves = [self._own_group] if self._ourselves() else []
+        self._policy.retain({*self._workstations, *ourselves}, self._wall())
 
     async def _put(self, notice: Notice) -> None:
         route = next((route for route in self._config.routes if route.name == notice.route), None)
@@ -225,12 +246,13 @@ class Notifier:
     def _message(self, channel: str, notice: Notice) -> Message:
         spec = self._config.channels[channel]
         templates = Templates(spec.title or self._config.title, spec.text or self._config.text)
-        key = _key(channel, notice, self._positions.get((channel, _alert(notice)), 0) + 1)
+        alert = self._alert(notice)
+        key = _key(channel, alert, notice, self._positions.get((channel, alert), 0) + 1)
         names = {item.workstation for item in (*notice.problems, *notice.recovered)}
         return templates.compose(key, notice, url=self._page(notice), breakers=tuple(self._guards(names)))
 
     def _entry(self, channel: str, message: Message, *, settled: bool) -> Entry:
-        alert = _alert(message.notice)
+        alert = self._alert(message.notice)
         position = self._positions[channel, alert] = self._positions.get((channel, alert), 0) + 1
         self._last = at = max(self._wall(), self._last + 1e-5)
         return Entry(
@@ -243,6 +265,14 @@ class Notifier:
             due_at=self._wall(),
             settled=settled,
         )
+
+    def _alert(self, notice: Notice) -> str:
+        """Name what a notice is about in the outbox, where each shard has its own view of a site."""
+        if notice.group == DIGEST_GROUP:
+            return EVERY_ALERT
+        index, shards = self._shard
+        share = f"#{index}/{shards}" if shards > 1 and notice.group.startswith(site_group("")) else ""
+        return f"{notice.route}/{notice.group}{share}"
 
     def _page(self, notice: Notice) -> str:
         if not self._url:
@@ -263,13 +293,9 @@ class Notifier:
             yield Guard(name=breaker.key.scope, state=breaker.state.value, trial_at=trial)
 
 
-def _alert(notice: Notice) -> str:
-    return EVERY_ALERT if notice.group == DIGEST_GROUP else f"{notice.route}/{notice.group}"
-
-
-def _key(channel: str, notice: Notice, position: int) -> str:
+def _key(channel: str, alert: str, notice: Notice, position: int) -> str:
     """Make the key of a message: the same again if it is decided again before it was kept."""
-    parts = [channel, notice.route, notice.group, notice.telling.value, str(int(notice.opened)), str(position)]
+    parts = [channel, notice.route, alert, notice.telling.value, str(int(notice.opened)), str(position)]
     if notice.group == DIGEST_GROUP:
         parts.append(str(notice.at))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

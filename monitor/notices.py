@@ -119,8 +119,10 @@ class Notice:
     site: str = ""
     problems: tuple[Item, ...] = ()
     """What is wrong now, the worst first."""
+    causes: tuple[Item, ...] = ()
+    """Checks that fail and are what the trouble of a workstation among `problems` is about, unless it is dead."""
     recovered: tuple[Item, ...] = ()
-    """What was told to be wrong and is not any more."""
+    """What was told to be wrong, or to be a cause, and is not any more."""
     affected: int = 0
     emulators: int = 0
     workstations: int = 0

@@ -44,6 +44,9 @@ This is a test of the channel: if you can read it, problems will be told here.
 {% endfor -%}
 {% if problems|length > listed %}and {{ problems|length - listed }} more
 {% endif -%}
+{% for item in causes[:listed] -%}
+{{ item.where }}: {{ item.status }} for {{ item.lasted }}{% if item.message %} - {{ item.message }}{% endif %}
+{% endfor -%}
 {% for item in recovered[:listed] -%}
 {{ item.where }}: {{ item.ending }}
 {% endfor -%}
@@ -144,6 +147,7 @@ def words(notice: Notice, url: str, breakers: Sequence[Guard] = ()) -> dict[str,
         "lasted": span(notice.at - notice.opened),
         "at": moment(notice.at),
         "problems": [_item(item, notice.at) for item in notice.problems],
+        "causes": [_item(item, notice.at) for item in _unsaid(notice)],
         "recovered": [_item(item, notice.at) for item in notice.recovered],
         "affected": notice.affected,
         "emulators": notice.emulators,
@@ -178,6 +182,7 @@ def as_json(message: Message) -> Mapping[str, Any]:
         "at": notice.at,
         "since": notice.opened,
         "problems": [_plain(item) for item in notice.problems],
+        "causes": [_plain(item) for item in notice.causes],
         "recovered": [_plain(item) for item in notice.recovered],
         "emulators": {"affected": notice.affected, "known": notice.emulators},
         "breakers": [{"name": b.name, "state": b.state, "trial_at": b.trial_at} for b in message.breakers],
@@ -243,13 +248,19 @@ def _of_ourselves(notice: Notice, top: Item) -> str:
 
 
 def _of_workstation(notice: Notice, top: Item | None) -> str:
-    others = sum(item.kind is not SubjectKind.WORKSTATION for item in notice.problems)
+    others = sum(item.kind is not SubjectKind.WORKSTATION for item in notice.problems) + len(_unsaid(notice))
     if notice.telling is Telling.RESOLVED or top is None:
         return f"{notice.group}{f' ({notice.site})' if notice.site else ''} after {span(notice.at - notice.opened)}"
     why = f": {one_line(top.message)}" if top.message else ""
     hit = f", {notice.affected} emulators affected" if notice.affected and top.status is Status.DOWN else ""
     more = f", and {others} more" if others else ""
     return f"{notice.group}{f' ({notice.site})' if notice.site else ''}{hit}{more}{why}"
+
+
+def _unsaid(notice: Notice) -> list[Item]:
+    """Those causes which the words of their workstation leave out: they name what is worst of it."""
+    said = "\n".join(item.message for item in notice.problems if item.kind is SubjectKind.WORKSTATION)
+    return [item for item in notice.causes if f"{item.name}: {item.message}" not in said]
 
 
 def _named(items: Sequence[Item]) -> str:

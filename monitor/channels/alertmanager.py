@@ -93,7 +93,7 @@ class Alertmanager:
         for item in notice.recovered:
             ended = sent.pop(item.id) if item.id in sent else _labels(item)
             yield self._alert(ended, notice, notice.opened, now, message.url)
-        for item in notice.problems:
+        for item in (*notice.problems, *notice.causes):
             now_as, before = _labels(item), sent.get(item.id)
             if before is not None and before != now_as:
                 yield self._alert(before, notice, notice.opened, now, message.url)

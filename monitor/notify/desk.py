@@ -106,6 +106,7 @@ def digest(route: str, notices: Sequence[Notice], now: float) -> Notice:
         at=now,
         opened=min(notice.opened for notice in notices),
         problems=tuple(sorted(problems, key=lambda item: -item.severity)),
+        causes=tuple(item for notice in notices for item in notice.causes),
         recovered=tuple(item for notice in notices for item in notice.recovered),
         affected=sum(notice.affected for notice in notices),
         emulators=sum(notice.emulators for notice in notices),

@@ -2,7 +2,8 @@
 
 Something is news when it has been wrong for `after`, when it got worse, or when it begins to flap; the first news of a
 group waits for others. It is over when it has been well for `resolve_after`, longer for what was unsteady. What can't
-be asked, is covered by its workstation's trouble, or muted, is neither news nor over: it stays as it was told.
+be asked, is covered by its workstation's trouble, or muted, is neither news nor over: it stays as it was told. Of a
+workstation that stays DEGRADED it is also news which of its checks fail (`Causes`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from typing import Final
 
 from monitor.model import Status, SubjectKind, worst
 from monitor.notices import Item, Notice, Route, Seen, Telling
+from monitor.notify.causes import GONE, Causes
 from monitor.notify.matching import covered, wanted
 
 UNKNOWN_AFTER: Final = 600.0
 """Seconds something can't be asked before that is told by itself."""
 SETTLE: Final = 60.0
 """Seconds a status must have lasted to be told as an improvement that is no recovery."""
-GONE: Final = 600.0
-"""Seconds after which something that is not listed any more counts as well."""
 
 
 @dataclass(slots=True)
@@ -47,9 +47,11 @@ class Group:
         self._items: dict[str, Item] = {}
         self._bad: dict[str, float] = {}
         self._told: dict[str, _Told] = {}
+        self._causes = Causes()
         self._well_at: dict[str, float] = {}
         self._missed: dict[str, float] = {}
         self._waiting: float | None = None
+        self._easing: float | None = None
         self._opened = 0.0
         self._last = 0.0
 
@@ -90,8 +92,10 @@ class Group:
         self._items = {item.id: item for item in seen.items}
         self.affected, self.emulators = seen.affected, seen.emulators
         top = self.workstation
+        silent = {item.id for item in seen.items if muted(item)}
+        self._causes.see(self.route, seen.items, top, now, silent)
         for item in seen.items:
-            if wanted(self.route, item) and not covered(self.route, item, top) and not muted(item):
+            if wanted(self.route, item) and not covered(self.route, item, top) and item.id not in silent:
                 self._bad.setdefault(item.id, now if item.id in known else min(item.since, now))
             else:
                 self._bad.pop(item.id, None)
@@ -110,10 +114,13 @@ class Group:
             return
         self._last = notice.at
         self._told = {}
-        for item in notice.recovered:
-            self._well_at[item.id] = notice.at
+        self._causes = Causes()
+        over = [item.id for item in notice.recovered]
+        self._well_at.update(dict.fromkeys(over, notice.at))
+        self._causes.was_well(over, notice.at)
         if notice.telling.standing:
             self.tell(notice.problems, notice.opened, notice.at)
+            self._causes.tell(self.route, notice.at, notice.causes)
 
     def tell(self, items: tuple[Item, ...], opened: float, now: float) -> None:
         """Count items as told."""
@@ -129,25 +136,27 @@ class Group:
     def clear(self, now: float) -> None:
         """Count everything that was told as over, and told to be."""
         self._well_at.update(dict.fromkeys(self._told, now))
+        self._causes.end(now)
         self._told = {}
         self._waiting, self._last = None, now
 
     # ------------------------------------------------------------------------------------------------- deciding
     def due(self, now: float) -> Notice | None:
         """Return what is to be told now; it counts as told."""
-        news, over = self._news(now), self._over(now)
+        news, over = self._news(now), (*self._over(now), *self._causes.eased(self.route, now))
         if not news:
             self._waiting = None
         elif self._waiting is None:
             self._waiting = min(now, *news.values())
         waited = self._waiting is not None and now - self._waiting >= self.route.wait
+        self._easing = (now if self._easing is None else self._easing) if over else None
         if not self._told:
             return self._say(Telling.PROBLEM, news, (), now) if waited or self._urgent(news) else None
-        if len(over) == len(self._told) and not news:
+        if not news and all(name in over for name in self._told):
             return self._end(now)
         if news and (self._urgent(news) or (waited and (self._worse(news) or now - self._last >= self.route.update))):
             return self._say(Telling.UPDATE, news, over, now)
-        if over and now - self._last >= self.route.update:
+        if self._eases(over, now) and now - self._last >= self.route.update:
             return self._say(Telling.UPDATE, news, over, now)
         if self.route.remind is not None and now - self._last >= self.route.remind:
             return self._say(Telling.REMINDER, news, over, now)
@@ -182,11 +191,19 @@ class Group:
             return now
         if told is None:
             return since + (max(after, UNKNOWN_AFTER) if item.status is Status.UNKNOWN else after)
+        if item.status is told.status and item.kind is SubjectKind.WORKSTATION and not item.flapping:
+            return self._causes.due_at(after)
         if item.status is told.status or told.flapping:
             return float("inf")
         if worst(item.status, told.status) is item.status:
             return item.since
         return max(item.since, since) + max(after, SETTLE)  # since: it may have been muted until then
+
+    def _eases(self, over: tuple[str, ...], now: float) -> bool:
+        """Whether some of it is over, others had time to follow, and more is left than what is about to end as well."""
+        left = [self._items.get(name) for name in self._told if name not in over]
+        lasts = any(item is None or item.status is not Status.UP for item in left)
+        return lasts and self._easing is not None and now - self._easing >= self.route.wait
 
     def _urgent(self, news: dict[str, float]) -> bool:
         """What flaps is told at once, for it may look well when the wait is over."""
@@ -198,21 +215,31 @@ class Group:
         return new is not told and worst(told, new) is new
 
     def _say(self, telling: Telling, news: dict[str, float], over: tuple[str, ...], now: float) -> Notice:
-        recovered = tuple(self._ended(name) for name in over)
-        for name in over:
-            del self._told[name]
-            self._well_at[name] = now
+        recovered = self._leave(over, now)
         opened = self._opened if self._told else min((self._bad[name] for name in news), default=now)
         shown = [name for name in self._told if name in self._bad and name not in news]  # told anew as they are now
         self.tell(tuple(self._items[name] for name in (*news, *shown)), opened, now)
+        if self._tells_of_workstation:
+            self._causes.tell(self.route, now)
         problems = sorted((self._still(name) for name in self._told), key=_order)
         return self._notice(telling, tuple(problems), recovered, now)
 
+    def _leave(self, over: tuple[str, ...], now: float) -> tuple[Item, ...]:
+        """Count some of what was told as over; return it as it is."""
+        recovered = [self._ended(name) for name in over if name in self._told]
+        self._told = {name: told for name, told in self._told.items() if name not in over}
+        self._well_at.update(dict.fromkeys(over, now))
+        return (*recovered, *self._causes.end(now, over if self._tells_of_workstation else None))
+
     def _end(self, now: float) -> Notice:
-        recovered = tuple(sorted((self._ended(name) for name in self._told), key=_order))
-        notice = self._notice(Telling.RESOLVED, (), recovered, now)
+        recovered = sorted((self._ended(name) for name in self._told), key=_order)
+        notice = self._notice(Telling.RESOLVED, (), (*recovered, *self._causes.end(now)), now)
         self.clear(now)
         return notice
+
+    @property
+    def _tells_of_workstation(self) -> bool:
+        return any(told.item.kind is SubjectKind.WORKSTATION for told in self._told.values())
 
     def _still(self, name: str) -> Item:
         """What is told to be wrong: as it is, or as it was told where it can't be asked or is well only just now."""
@@ -231,6 +258,7 @@ class Group:
             opened=self._opened,
             site=next((item.site for item in (*problems, *recovered)), ""),
             problems=problems,
+            causes=self._causes.shown() if any(_is_degraded(item) for item in problems) else (),
             recovered=recovered,
             affected=self.affected,
             emulators=self.emulators,
@@ -239,3 +267,7 @@ class Group:
 
 def _order(item: Item) -> tuple[int, bool, str]:
     return (-item.severity, item.kind is not SubjectKind.WORKSTATION, item.name)
+
+
+def _is_degraded(item: Item) -> bool:
+    return item.kind is SubjectKind.WORKSTATION and item.status is Status.DEGRADED

@@ -42,3 +42,18 @@ def covered(route: Route, item: Item, workstation: Item | None) -> bool:
     if workstation.status is Status.DOWN or item.status is Status.UNKNOWN:
         return True
     return item.kind is SubjectKind.CHECK and wanted(route, workstation)
+
+
+def is_cause(route: Route, item: Item, workstation: Item | None) -> bool:
+    """Whether an item is a check that fails, and what the trouble of its workstation, which a route tells of, is about.
+
+    Of a dead workstation no check is: there is one fault, whatever hangs on it.
+    """
+    return (
+        item.kind is SubjectKind.CHECK
+        and not item.witness
+        and item.status in {Status.DOWN, Status.DEGRADED}
+        and workstation is not None
+        and workstation.status is Status.DEGRADED
+        and wanted(route, workstation)
+    )

@@ -28,9 +28,6 @@ MARKS: Final = {
     Telling.PROBLEM: "",
     Telling.UPDATE: "",
     Telling.REMINDER: "still ",
-    Telling.RESOLVED: "",
-    Telling.DIGEST: "",
-    Telling.TEST: "",
 }
 
 TITLE: Final = "[{{ label }}] {{ summary }}"
@@ -191,8 +188,10 @@ def as_json(message: Message) -> Mapping[str, Any]:
 
 def label(notice: Notice) -> str:
     """The word a reader sees first."""
-    if notice.telling in {Telling.RESOLVED, Telling.DIGEST, Telling.TEST}:
-        return {Telling.RESOLVED: "well again", Telling.DIGEST: "digest", Telling.TEST: "test"}[notice.telling]
+    if notice.telling is Telling.RESOLVED:
+        return "well again" if _is_well(notice) else "not told any more"
+    if notice.telling not in MARKS:
+        return notice.telling.value
     worst_one = notice.problems[0].status.value if notice.problems else "update"
     return f"{MARKS[notice.telling]}{worst_one}"
 
@@ -207,7 +206,7 @@ def summary(notice: Notice) -> str:
     if notice.workstations:
         if notice.telling is Telling.RESOLVED:
             left = f", still not well: {_named(notice.problems)}" if notice.problems else ""
-            return f"site {notice.site} is back{left}"
+            return f"site {notice.site}{' is back' if _is_well(notice) else ''}{left}"
         return f"site {notice.site}: {len(notice.problems)} of {notice.workstations} workstations are down"
     told = notice.recovered if notice.telling is Telling.RESOLVED else notice.problems or notice.recovered
     top = told[0] if told else None
@@ -215,6 +214,11 @@ def summary(notice: Notice) -> str:
         return _of_ourselves(notice, top)
     whole = top is None or top.kind is SubjectKind.WORKSTATION
     return _of_workstation(notice, top) if whole else f"{notice.group}: {_named(told)}"
+
+
+def _is_well(notice: Notice) -> bool:
+    """Whether what has ended did so because something is well: it may as well be watched no more."""
+    return any(item.status is Status.UP for item in notice.recovered)
 
 
 def sample() -> Notice:

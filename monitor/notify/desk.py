@@ -65,6 +65,7 @@ class Desk:
     def due(self, now: float) -> Sequence[Notice]:
         """Return what is to be told now: nothing in quiet hours or when the rate is used up, it stays due."""
         self._groups = {name: group for name, group in self._groups.items() if group.active or not group.over}
+        self._sites = {name: site for name, site in self._sites.items() if not site.over}
         room = self._rate.room(self.route.rate, now)
         if room == 0 or is_quiet(self.route.quiet, now):
             return ()

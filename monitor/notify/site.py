@@ -1,7 +1,7 @@
 """One site, one incident: half of a site's workstations going down within one interval is one message. Pure.
 
 While it lasts, the site tells for them. It ends when all of them are well, or when most have been for a minute; those
-that are not go on as problems of their own.
+that are not go on as problems of their own. It also ends when none of them is at the site any more.
 """
 
 from __future__ import annotations
@@ -31,15 +31,25 @@ class Site:
         self.members: set[str] = set()
         self._name = name
         self._down: dict[str, Item] = {}
+        self._left: dict[str, Item] = {}
+        """Those that were in it and are at the site no more, until that is told."""
         self._opened = 0.0
         self._last = 0.0
         self._better: float | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody is at the site any more, and nothing is left to tell."""
+        return not self.members and not self._down and not self._left
+
     def release(self, workstation: str, group: Group | None) -> None:
         """Let a workstation tell for itself: it is at this site no more."""
         self.members.discard(workstation)
-        if self._down.pop(workstation, None) is not None and group is not None:
-            group.absorbed = False
+        item = self._down.pop(workstation, None)
+        if item is not None:
+            self._left[workstation] = item
+            if group is not None:
+                group.absorbed = False
 
     def restore(self, notice: Notice, groups: Mapping[str, Group]) -> None:
         """Take up what was told before a restart."""
@@ -49,6 +59,8 @@ class Site:
         if not notice.telling.standing:
             self._down = {}
             return
+        for item in notice.recovered:
+            self._down.pop(item.workstation, None)
         self._opened = notice.opened
         for item in notice.problems:
             self.members.add(item.workstation)
@@ -57,7 +69,7 @@ class Site:
     def due(self, groups: Mapping[str, Group], now: float) -> Notice | None:
         """Return what is to be told now; it counts as told."""
         down = {name: item for name, group in groups.items() if (item := _is_down(group)) is not None}
-        if self._down:
+        if self._down or self._left:
             return self._goes_on(groups, down, now)
         fresh = {name: item for name, item in down.items() if not groups[name].told_of(item)}
         begun = {name: _begun(groups[name], item) for name, item in fresh.items()}
@@ -82,6 +94,8 @@ class Site:
             self._better = now
         if not bad or (self._better is not None and now - self._better >= max(SETTLE, self.route.resolve_after)):
             return self._end(groups, bad, now)
+        if self._left:
+            return self._notice(Telling.UPDATE, groups, now)
         if self.route.remind is not None and now - self._last >= self.route.remind:
             return self._notice(Telling.REMINDER, groups, now)
         return None
@@ -94,6 +108,8 @@ class Site:
                 groups[name].tell((item,), item.since, now)
                 parts.append(groups[name].standing(now))
         well = tuple(groups[name].workstation or item for name, item in self._down.items() if name not in bad)
+        left, self._left = tuple(self._left.values()), {}
+        count = len(self.members) or len(left)  # it is told as it was when nobody is left
         self._down, self._better, self._last = {}, None, now
         return Notice(
             telling=Telling.RESOLVED,
@@ -102,9 +118,9 @@ class Site:
             at=now,
             opened=self._opened,
             site=self._name,
-            recovered=well,
+            recovered=(*well, *left),
             problems=tuple(item for part in parts for item in part.problems),
-            workstations=len(self.members),
+            workstations=count,
             parts=tuple(parts),
         )
 
@@ -114,6 +130,7 @@ class Site:
 
     def _notice(self, telling: Telling, groups: Mapping[str, Group], now: float) -> Notice:
         self._last = now
+        left, self._left = tuple(self._left.values()), {}
         here = [group for name, group in groups.items() if name in self._down]
         return Notice(
             telling=telling,
@@ -123,6 +140,7 @@ class Site:
             opened=self._opened,
             site=self._name,
             problems=tuple(self._down[name] for name in sorted(self._down)),
+            recovered=left,
             affected=sum(group.affected for group in here),
             emulators=sum(group.emulators for group in here),
             workstations=len(self.members),

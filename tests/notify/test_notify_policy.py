@@ -13,6 +13,7 @@ from monitor.model import Category, Severity, Status, SubjectKind
 from monitor.notices import Notice, Quiet, Seen, Telling
 from monitor.notify.limits import is_quiet
 from monitor.notify.policy import Policy
+from monitor.wording import Templates
 from tests.notify.told import START, World, a_route
 
 PROBLEM, UPDATE, REMINDER, RESOLVED = Telling.PROBLEM, Telling.UPDATE, Telling.REMINDER, Telling.RESOLVED
@@ -224,6 +225,36 @@ def test_site_back_but_for_one__names_it_and_tells_its_end_later() -> None:
     assert [(n.telling, n.group) for n in world.told[2:]] == [(RESOLVED, "ws-04")]
 
 
+def test_site__whose_workstations_are_all_watched_no_more__is_over() -> None:
+    world = World(a_route(after=60, wait=30, remind=3600), workstations=2)
+    world.power_cut("ws-01")
+    world.power_cut("ws-02")
+    world.pass_(100)
+    world.policy.retain(["ws-09"], world.now)
+    world.pass_(7200, 60)
+    assert [(n.telling, n.group) for n in world.told] == [(PROBLEM, "site:berlin"), (RESOLVED, "site:berlin")]
+    assert sorted(item.workstation for item in world.told[1].recovered) == ["ws-01", "ws-02"]
+    assert Templates().compose("k", world.told[1]).title == "[not told any more] site berlin"
+
+
+def test_site__one_of_its_workstations_watched_no_more__goes_on_without_it() -> None:
+    world = World(a_route(wait=30), workstations=4)
+    for name in ("ws-01", "ws-02", "ws-03"):
+        world.power_cut(name)
+    world.pass_(100)
+    world.policy.retain(["ws-02", "ws-03", "ws-04"], world.now)
+    world.pass_(600)
+    told = [(n.telling, [i.workstation for i in n.problems], [i.workstation for i in n.recovered]) for n in world.told]
+    assert told[1:] == [(UPDATE, ["ws-02", "ws-03"], ["ws-01"])]
+    world.policy = Policy([world.policy._desks["r"].route])
+    world.policy.restore(world.told)
+    for name in ("ws-02", "ws-03"):
+        world.power_back(name)
+    world.pass_(100)
+    assert [i.workstation for i in world.told[-1].recovered] == ["ws-02", "ws-03"]
+    assert world.kinds() == [PROBLEM, UPDATE, RESOLVED]
+
+
 def test_a_third_of_a_site__is_told_one_by_one() -> None:
     world = World(a_route(wait=30), workstations=6)
     world.power_cut("ws-01")
@@ -315,6 +346,7 @@ def test_workstation__not_watched_any_more__ends_what_was_told() -> None:
     world.policy.retain(["ws-02"], world.now)
     world.pass_(5)
     assert world.kinds() == [PROBLEM, RESOLVED]
+    assert Templates().compose("k", world.told[1]).title.startswith("[not told any more] ws-01")
 
 
 def test_restart__what_was_told_is_not_told_again_and_its_end_is() -> None:

@@ -121,7 +121,10 @@ class Crew:
         return None if spec is None else self._kinds[spec.kind].refresh(spec.params)
 
     async def _repeat(self, name: str, worker: Worker, every: float) -> None:
-        """Send again and again what still stands."""
+        """Send again and again what still stands, silenced or not.
+
+        Without it, Alertmanager would take what somebody has silenced here for over, and say so.
+        """
         while True:
             await asyncio.sleep(every)
             waiting = self._outbox.waiting().get(name, 0)

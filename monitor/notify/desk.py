@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from monitor.notices import DIGEST_GROUP, Item, Notice, Route, Seen, Telling
+from monitor.notices import DIGEST_GROUP, Notice, Route, Seen, Telling
 from monitor.notify.group import Group
 from monitor.notify.limits import Rate, is_quiet
 from monitor.notify.site import Site, site_group
-
-Muted = Callable[[Item], bool]
-"""Whether a silence or a maintenance window covers it."""
 
 
 class Desk:
@@ -31,9 +28,9 @@ class Desk:
         for site in self._sites.values():
             site.route, site.window = route, window
 
-    def see(self, workstation: str, seen: Seen, now: float, muted: Muted) -> None:
-        """Take note of how a workstation is."""
-        self._group(workstation).see(seen, now, muted)
+    def see(self, workstation: str, seen: Seen, now: float, silent: Collection[str]) -> None:
+        """Take note of how a workstation is; `silent`: the ids of what nobody is to be told of."""
+        self._group(workstation).see(seen, now, silent)
         place = seen.items[0].site if seen.items else ""
         for name, site in self._sites.items():
             if name != place and workstation in site.members:

@@ -8,7 +8,7 @@ workstation that stays DEGRADED it is also news which of its checks fail (`Cause
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,7 @@ class Group:
         self._items: dict[str, Item] = {}
         self._bad: dict[str, float] = {}
         self._told: dict[str, _Told] = {}
+        self._silent: Collection[str] = ()
         self._causes = Causes()
         self._well_at: dict[str, float] = {}
         self._missed: dict[str, float] = {}
@@ -65,6 +66,12 @@ class Group:
         """The workstation itself, if it is known."""
         item = next(iter(self._items.values()), None)
         return item if item is not None and item.kind is SubjectKind.WORKSTATION else None
+
+    @property
+    def muted(self) -> bool:
+        """Whether nobody is to be told of the workstation itself."""
+        item = self.workstation
+        return item is not None and item.id in self._silent
 
     def bad_since(self, item: Item) -> float | None:
         """Since when an item is wrong in a way this route tells of."""
@@ -86,13 +93,13 @@ class Group:
         return self._notice(Telling.PROBLEM, tuple(problems), (), now)
 
     # ------------------------------------------------------------------------------------------------- hearing
-    def see(self, seen: Seen, now: float, muted: Callable[[Item], bool]) -> None:
-        """Take note of how everything is."""
+    def see(self, seen: Seen, now: float, silent: Collection[str]) -> None:
+        """Take note of how everything is; `silent`: the ids of what nobody is to be told of."""
         known, self.over = self._items, False
         self._items = {item.id: item for item in seen.items}
         self.affected, self.emulators = seen.affected, seen.emulators
         top = self.workstation
-        silent = {item.id for item in seen.items if muted(item)}
+        self._silent = silent
         self._causes.see(self.route, seen.items, top, now, silent)
         for item in seen.items:
             if wanted(self.route, item) and not covered(self.route, item, top) and item.id not in silent:
@@ -105,7 +112,7 @@ class Group:
 
     def gone(self, now: float) -> None:
         """Take note that the workstation is not watched any more: all that was told of it is over."""
-        self._items, self._bad, self.over = {}, {}, True
+        self._items, self._bad, self._silent, self.over = {}, {}, (), True
         self._missed = dict.fromkeys(self._told, now - GONE)
 
     def restore(self, notice: Notice) -> None:
@@ -158,7 +165,7 @@ class Group:
             return self._say(Telling.UPDATE, news, over, now)
         if self._eases(over, now) and now - self._last >= self.route.update:
             return self._say(Telling.UPDATE, news, over, now)
-        if self.route.remind is not None and now - self._last >= self.route.remind:
+        if self.route.remind is not None and now - self._last >= self.route.remind and not self._all_silent:
             return self._say(Telling.REMINDER, news, over, now)
         return None
 
@@ -167,7 +174,7 @@ class Group:
         told, item = self._told[name], self._items.get(name)
         if item is None:
             return now - self._missed.get(name, now) >= GONE
-        if item.flapping or (item.status is Status.UNKNOWN and name not in self._bad):
+        if item.flapping or name in self._silent or (item.status is Status.UNKNOWN and name not in self._bad):
             return False
         well = item.status is Status.UP or not wanted(self.route, item)
         needed = self.route.steady if told.unsteady else self.route.resolve_after
@@ -236,6 +243,10 @@ class Group:
         notice = self._notice(Telling.RESOLVED, (), (*recovered, *self._causes.end(now)), now)
         self.clear(now)
         return notice
+
+    @property
+    def _all_silent(self) -> bool:
+        return all(name in self._silent for name in self._told)
 
     @property
     def _tells_of_workstation(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from monitor.model import Status, SubjectKind
 from monitor.notices import Item, Route, all_fit, fits
 
@@ -57,3 +59,16 @@ def is_cause(route: Route, item: Item, workstation: Item | None) -> bool:
         and workstation.status is Status.DEGRADED
         and wanted(route, workstation)
     )
+
+
+def silenced(items: Sequence[Item], muted: Callable[[Item], bool]) -> frozenset[str]:
+    """Return the ids of those of a workstation's items that nobody is to be told of.
+
+    A silence may cover single checks; then it also covers the workstation as long as that has no other trouble.
+    """
+    found = {item.id for item in items if muted(item)}
+    troubled = [i for i in items if i.kind is SubjectKind.CHECK and not i.witness and i.status is not Status.UP]
+    if troubled and all(item.id in found for item in troubled):
+        tops = [item for item in items if item.kind is SubjectKind.WORKSTATION and item.status is not Status.UP]
+        found.update(item.id for item in tops)
+    return frozenset(found)

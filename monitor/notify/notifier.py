@@ -29,11 +29,10 @@ from monitor.notices import (
     Telling,
 )
 from monitor.notify.crew import Crew
-from monitor.notify.desk import Muted
 from monitor.notify.facts import seen_of
 from monitor.notify.outbox import EVERY_ALERT, Entry, Outbox
 from monitor.notify.payload import dumps, loads
-from monitor.notify.policy import Policy, nobody_muted
+from monitor.notify.policy import Muted, Policy, nobody_muted
 from monitor.notify.site import site_group
 from monitor.notify.worker import Attempt, ChannelStatus
 from monitor.phase import shard_of
@@ -235,7 +234,7 @@ class Notifier:
         entries: list[Entry] = []
         for channel in route.channels if route is not None else ():
             silent = notice.telling is Telling.RESOLVED and route is not None and not route.resolved
-            for part in (notice, *notice.parts):
+            for part in _all(notice):
                 message = self._message(channel, part)
                 spoken = part is notice and not silent
                 entries.append(self._entry(channel, message, settled=not spoken and not self._crew.level(channel)))
@@ -291,6 +290,13 @@ class Notifier:
             wait = None if breaker.forced else breaker.retry_after
             trial = None if wait is None else self._wall() + wait
             yield Guard(name=breaker.key.scope, state=breaker.state.value, trial_at=trial)
+
+
+def _all(notice: Notice) -> Iterator[Notice]:
+    """A notice, and what it stands for: a digest may stand for one that stands for others."""
+    yield notice
+    for part in notice.parts:
+        yield from _all(part)
 
 
 def _key(channel: str, alert: str, notice: Notice, position: int) -> str:

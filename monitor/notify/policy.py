@@ -6,10 +6,14 @@ where it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from monitor.notices import Item, Notice, Route, Seen, Telling
-from monitor.notify.desk import Desk, Muted
+from monitor.notify.desk import Desk
+from monitor.notify.matching import silenced
+
+Muted = Callable[[Item], bool]
+"""Whether a silence or a maintenance window covers it."""
 
 
 def nobody_muted(item: Item) -> bool:
@@ -47,8 +51,9 @@ class Policy:
 
     def see(self, workstation: str, seen: Seen, now: float) -> None:
         """Take note of how a workstation is."""
+        silent = silenced(seen.items, self._muted)
         for desk in self._desks.values():
-            desk.see(workstation, seen, now, self._muted)
+            desk.see(workstation, seen, now, silent)
 
     def restore(self, told: Iterable[Notice]) -> None:
         """Go on from what was told before a restart: the latest notice of each route and group, or all in order."""

@@ -1,12 +1,13 @@
 """One site, one incident: half of a site's workstations going down within one interval is one message. Pure.
 
 While it lasts, the site tells for them. It ends when all of them are well, or when most have been for a minute; those
-that are not go on as problems of their own. It also ends when none of them is at the site any more.
+that are not go on as problems of their own. It also ends when none of them is at the site any more. Who is muted counts
+neither way, and is left to itself when the site tells the next thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from monitor.model import Status
@@ -75,7 +76,7 @@ class Site:
         begun = {name: _begun(groups[name], item) for name, item in fresh.items()}
         first = min(begun.values(), default=now)
         together = [name for name, at in begun.items() if at - first <= self.window]
-        enough = len(together) >= FEWEST and 2 * len(together) >= len(self.members)
+        enough = len(together) >= FEWEST and 2 * len(together) >= self._count(groups)
         if not enough or now - first < self.route.after + self.route.wait:
             return None
         self._opened, self._better = min(item.since for item in fresh.values()), None
@@ -87,8 +88,11 @@ class Site:
         for name, item in down.items():
             if name not in self._down and not groups[name].told_of(item):
                 self._take(groups[name], item)
-        bad = [name for name in self._down if not groups[name].well(now, self.route.resolve_after)]
-        if 2 * len(bad) >= max(1, len(self._down)):
+        heard = [name for name in self._down if not groups[name].muted]
+        if not heard and not self._left:
+            return None
+        bad = [name for name in heard if not groups[name].well(now, self.route.resolve_after)]
+        if 2 * len(bad) >= max(1, len(heard)):
             self._better = None
         elif self._better is None:
             self._better = now
@@ -101,15 +105,13 @@ class Site:
         return None
 
     def _end(self, groups: Mapping[str, Group], bad: list[str], now: float) -> Notice:
-        parts = []
-        for name, item in self._down.items():
+        muted = self._hand_over(groups, [name for name in self._down if groups[name].muted], now)
+        lasting = self._hand_over(groups, bad, now)
+        well = tuple(groups[name].workstation or item for name, item in self._down.items())
+        for name in self._down:
             groups[name].absorbed = False
-            if name in bad:
-                groups[name].tell((item,), item.since, now)
-                parts.append(groups[name].standing(now))
-        well = tuple(groups[name].workstation or item for name, item in self._down.items() if name not in bad)
         left, self._left = tuple(self._left.values()), {}
-        count = len(self.members) or len(left)  # it is told as it was when nobody is left
+        count = self._count(groups) or len(left)  # it is told as it was when nobody is left
         self._down, self._better, self._last = {}, None, now
         return Notice(
             telling=Telling.RESOLVED,
@@ -119,10 +121,24 @@ class Site:
             opened=self._opened,
             site=self._name,
             recovered=(*well, *left),
-            problems=tuple(item for part in parts for item in part.problems),
+            problems=tuple(item for part in lasting for item in part.problems),
             workstations=count,
-            parts=tuple(parts),
+            parts=(*lasting, *muted),
         )
+
+    def _hand_over(self, groups: Mapping[str, Group], names: Iterable[str], now: float) -> tuple[Notice, ...]:
+        """Let some tell for themselves; that they are down counts as told."""
+        parts = []
+        for name in names:
+            item, group = self._down.pop(name), groups[name]
+            group.absorbed = False
+            group.tell((item,), item.since, now)
+            parts.append(group.standing(now))
+        return tuple(parts)
+
+    def _count(self, groups: Mapping[str, Group]) -> int:
+        """How many workstations the site has, but for those nobody is to be told of."""
+        return sum(name not in groups or not groups[name].muted for name in self.members)
 
     def _take(self, group: Group, item: Item) -> None:
         group.absorbed = True
@@ -131,6 +147,7 @@ class Site:
     def _notice(self, telling: Telling, groups: Mapping[str, Group], now: float) -> Notice:
         self._last = now
         left, self._left = tuple(self._left.values()), {}
+        muted = self._hand_over(groups, [name for name in self._down if groups[name].muted], now)
         here = [group for name, group in groups.items() if name in self._down]
         return Notice(
             telling=telling,
@@ -143,7 +160,8 @@ class Site:
             recovered=left,
             affected=sum(group.affected for group in here),
             emulators=sum(group.emulators for group in here),
-            workstations=len(self.members),
+            workstations=self._count(groups),
+            parts=muted,
         )
 
 

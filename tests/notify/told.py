@@ -58,10 +58,13 @@ class World:
         self.set(Status.UP, *self.items[at], at=at)
 
     def show(self, at: str) -> None:
+        self.see(at)
+        self.look()
+
+    def see(self, at: str) -> None:
         items = self.items[at].values()
         hit = sum(item.status is not Status.UP for item in items if item.name)
         self.policy.see(at, Seen(items=tuple(items), affected=hit, emulators=len(self.items[at]) - 1), self.now)
-        self.look()
 
     def look(self) -> list[Notice]:
         found = self.policy.due(self.now)

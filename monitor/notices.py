@@ -123,6 +123,8 @@ class Notice:
     """Checks that fail and are what the trouble of a workstation among `problems` is about, unless it is dead."""
     recovered: tuple[Item, ...] = ()
     """What was told to be wrong, or to be a cause, and is not any more."""
+    before: tuple[Item, ...] = ()
+    """Problems and causes as the same channel was told last, for one that has to take back what holds no more."""
     affected: int = 0
     emulators: int = 0
     workstations: int = 0

@@ -54,13 +54,12 @@ class Params(ChannelParams):
 
 
 class Alertmanager:
-    """An open Alertmanager. Remembers the labels it sent, to end an alert whose labels change."""
+    """An open Alertmanager. Remembers nothing: a message says what it takes back, whoever sent that."""
 
     def __init__(self, params: Params, *, wall: Callable[[], float] = time.time) -> None:
         self._params = params
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
-        self._sent: dict[str, Labels] = {}
         self._url = SecretStr(params.url.get_secret_value().rstrip("/") + "/api/v2/alerts")
 
     async def send(self, message: Message) -> None:
@@ -70,13 +69,9 @@ class Alertmanager:
         headers = {"Content-Type": "application/json", "User-Agent": "emuwatch", "X-Emuwatch-Key": message.key}
         if self._params.token is not None:
             headers["Authorization"] = f"Bearer {self._params.token.get_secret_value()}"
-        sent = dict(self._sent)
-        alerts = [
-            alert for notice in (message.notice, *message.notice.parts) for alert in self._alerts(notice, message, sent)
-        ]
+        alerts = list(self._alerts(message.notice, message))
         body = json.dumps(alerts, ensure_ascii=False).encode("utf-8", "replace")
         await post(self._session, self._url, body, headers)
-        self._sent = sent
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -84,22 +79,20 @@ class Alertmanager:
             await self._session.close()
             self._session = None
 
-    def _alerts(self, notice: Notice, message: Message, sent: dict[str, Labels]) -> Iterator[Alert]:
+    def _alerts(self, notice: Notice, message: Message) -> Iterator[Alert]:
+        """Make alerts of what is wrong, and end those that were sent before and are not among them, by their labels."""
         now = self._wall()
+        ends = now + KEEPS * self._params.refresh
         if notice.telling is Telling.TEST:
-            labels = {"alertname": "EmuwatchTest", "severity": "info"}
-            yield self._alert(labels, notice, now, now + KEEPS * self._params.refresh, message.url)
+            test = {"alertname": "EmuwatchTest", "severity": "info"}
+            yield self._alert(test, notice, now, ends, message.url)
             return
-        for item in notice.recovered:
-            ended = sent.pop(item.id) if item.id in sent else _labels(item)
-            yield self._alert(ended, notice, notice.opened, now, message.url)
-        for item in (*notice.problems, *notice.causes):
-            now_as, before = _labels(item), sent.get(item.id)
-            if before is not None and before != now_as:
+        wrong = [(_labels(item), item) for item in (*notice.problems, *notice.causes)]
+        for before in map(_labels, notice.before):
+            if all(before != labels for labels, _ in wrong):
                 yield self._alert(before, notice, notice.opened, now, message.url)
-            sent[item.id] = now_as
-            ends = now + KEEPS * self._params.refresh
-            yield self._alert(now_as, notice, item.since, ends, message.url, description=one_line(item.message))
+        for labels, item in wrong:
+            yield self._alert(labels, notice, item.since, ends, message.url, description=one_line(item.message))
 
     def _alert(
         self, labels: Labels, notice: Notice, starts: float, ends: float, url: str, *, description: str = ""

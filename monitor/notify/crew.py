@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from monitor.channels import AnyChannelKind
-from monitor.notices import ChannelSpec, Message, Telling
+from monitor.notices import ChannelSpec
 from monitor.notify.outbox import Outbox
+from monitor.notify.standing import Standing
 from monitor.notify.worker import Attempt, ChannelStatus, Worker
 
 CLOSING: Final = 2.0
@@ -23,20 +24,20 @@ class Crew:
         self,
         kinds: Mapping[str, AnyChannelKind],
         outbox: Outbox,
+        standing: Standing,
         *,
         told: Callable[[Attempt], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._kinds = kinds
         self._outbox = outbox
+        self._standing = standing
         self._told = told
         self._wall = wall
         self._specs: Mapping[str, ChannelSpec] = {}
         self._workers: dict[str, Worker] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._ending: dict[str, set[asyncio.Task[None]]] = {}
-        self._standing: dict[str, dict[str, Message]] = {}
-        """By channel, and route and group: what was told last and still holds."""
         self._started = False
 
     def replace(self, specs: Mapping[str, ChannelSpec]) -> None:
@@ -49,7 +50,6 @@ class Crew:
                 ending.add(task)
                 task.add_done_callback(ending.discard)
         self._specs = specs
-        self._standing = {name: told for name, told in self._standing.items() if name in specs}
         for name, spec in specs.items():
             if name not in self._workers:
                 kind = self._kinds[spec.kind]
@@ -101,17 +101,6 @@ class Crew:
         """Whether a channel must be sent every change, because it repeats what stands."""
         return self._refresh(channel) is not None
 
-    def stands(self, channel: str, message: Message) -> None:
-        """Take note of what was told last."""
-        notice = message.notice
-        if not self.level(channel) or notice.telling is Telling.DIGEST:
-            return
-        told = self._standing.setdefault(channel, {})
-        if notice.telling.standing:
-            told[f"{notice.route}/{notice.group}"] = message
-        else:
-            told.pop(f"{notice.route}/{notice.group}", None)
-
     def status(self) -> tuple[ChannelStatus, ...]:
         """How each is doing."""
         return tuple(worker.status() for worker in self._workers.values())
@@ -127,9 +116,9 @@ class Crew:
         """
         while True:
             await asyncio.sleep(every)
-            waiting = self._outbox.waiting().get(name, 0)
-            for message in list(self._standing.get(name, {}).values()) if not waiting else ():
-                await worker.refresh(message)
+            for alert, message in self._standing.of(name).items():
+                if not self._outbox.holds(name, alert):  # else what waits to be told of it would come after
+                    await worker.refresh(message)
 
 
 async def _follow(worker: Worker, before: Collection[asyncio.Task[None]]) -> None:

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from monitor.breaker.machine import State
 from monitor.breaker.registry import Breakers
 from monitor.channels import AnyChannelKind
 from monitor.fleet import Fleet
 from monitor.model import Result, Transition
-from monitor.notices import (
-    DIGEST_GROUP,
-    MONITOR_GROUP,
-    Guard,
-    Item,
-    Message,
-    Notice,
-    Notifications,
-    Seen,
-    Telling,
-)
+from monitor.notices import MONITOR_GROUP, Item, Message, Notice, Notifications, Route, Seen, Telling
+from monitor.notify.clerk import Clerk
 from monitor.notify.crew import Crew
 from monitor.notify.facts import seen_of
-from monitor.notify.outbox import EVERY_ALERT, Entry, Outbox
-from monitor.notify.payload import dumps, loads
+from monitor.notify.outbox import Entry, Outbox
+from monitor.notify.payload import loads
 from monitor.notify.policy import Muted, Policy, nobody_muted
-from monitor.notify.site import site_group
+from monitor.notify.standing import Ended, Standing
 from monitor.notify.worker import Attempt, ChannelStatus
 from monitor.phase import shard_of
 from monitor.store.failures import StoreError
-from monitor.wording import Templates
 
 TICK: Final = 1.0
 """Seconds between two decisions."""
@@ -49,8 +37,6 @@ KEEP: Final = 30 * 86_400.0
 """Seconds settled messages are kept."""
 SLICE: Final = 20
 """Workstations looked at before others may go on."""
-GUARDS: Final = 5
-"""Breakers a message shows."""
 
 _log = structlog.get_logger("monitor.notify")
 
@@ -96,7 +82,6 @@ class Notifier:
 
         """
         self._fleet = fleet
-        self._breakers = breakers
         self._outbox = outbox
         self._shard = shard
         self._wall = wall
@@ -104,12 +89,12 @@ class Notifier:
         self._ourselves = ourselves
         self._own_group = own_group
         self._policy = Policy(muted=muted)
-        self._crew = Crew(kinds, outbox, told=told, wall=wall)
+        self._clerk = Clerk(breakers, shard=shard, wall=wall)
+        self._standing = Standing()
+        self._ended: list[Ended] = []
+        self._crew = Crew(kinds, outbox, self._standing, told=told, wall=wall)
         self._config = Notifications()
         self._workstations: Collection[str] = ()
-        self._url = ""
-        self._positions: dict[tuple[str, str], int] = {}
-        self._last = 0.0
         self._recalled = False
         self._task: asyncio.Task[None] | None = None
 
@@ -123,10 +108,12 @@ class Notifier:
             window: Seconds within which half of a site must fail to be one incident.
 
         """
-        self._config, self._url, self._workstations = config, url or "", workstations
+        self._config, self._workstations = config, workstations
+        self._clerk.replace(config, url or "")
         self._policy.replace(config.routes, window=window)
         self._retain()
         self._crew.replace(config.channels)
+        self._prune()
 
     async def start(self) -> None:
         """Go on from what was told before, then decide and deliver."""
@@ -162,6 +149,7 @@ class Notifier:
 
     async def decide(self) -> None:
         """Put everything that is due into the outbox."""
+        await self._end()
         self._policy.see(self._own_group, Seen(items=self._ourselves()), self._wall())
         for name in self._policy.watched():
             self.look(name)
@@ -201,16 +189,15 @@ class Notifier:
         self._recalled = True
         told: list[Notice] = []
         for entry in latest:
-            where = (entry.channel, entry.alert)
-            self._positions[where] = max(entry.position, self._positions.get(where, 0))
-            self._last = max(self._last, entry.created_at)
+            self._clerk.learn(entry)
             message = _read(entry)
             notice = None if message is None else self._ours(message.notice)
             if message is not None and notice is not None:
                 told.append(notice)
-                self._crew.stands(entry.channel, replace(message, notice=notice))
+                self._standing.note(entry.channel, entry.alert, replace(message, notice=notice))
         self._policy.restore(told)
         self._retain()  # some may have been removed while nobody was here
+        self._prune()
         await self._outbox.adopt(self._config.channels, self._wall())
         self._crew.wake()
         return True
@@ -229,67 +216,43 @@ class Notifier:
         ourselves = [self._own_group] if self._ourselves() else []
         self._policy.retain({*self._workstations, *ourselves}, self._wall())
 
-    async def _put(self, notice: Notice) -> None:
-        route = next((route for route in self._config.routes if route.name == notice.route), None)
-        entries: list[Entry] = []
-        for channel in route.channels if route is not None else ():
-            silent = notice.telling is Telling.RESOLVED and route is not None and not route.resolved
-            for part in _all(notice):
-                message = self._message(channel, part)
-                spoken = part is notice and not silent
-                entries.append(self._entry(channel, message, settled=not spoken and not self._crew.level(channel)))
-                self._crew.stands(channel, message)
+    def _prune(self) -> None:
+        """See what the config tells by a channel no more though it was told by it."""
+        pairs = {(route.name, channel) for route in self._config.routes for channel in route.channels}
+        self._ended += self._standing.prune(pairs, self._config.channels, self._wall())
+
+    async def _end(self) -> None:
+        """Tell the end of what is told no more, lest it stand for ever in a receiver's list."""
+        entries = []
+        while self._ended:
+            over = self._ended.pop(0)
+            route = self._route(over.notice)
+            if over.channel in self._config.channels:
+                silent = not over.notice.recovered or (route is not None and not route.resolved)
+                entries.append(self._entry(over.channel, over.notice, spoken=not silent))
         await self._outbox.put(entries)
         self._crew.wake()
 
-    def _message(self, channel: str, notice: Notice) -> Message:
-        spec = self._config.channels[channel]
-        templates = Templates(spec.title or self._config.title, spec.text or self._config.text)
-        alert = self._alert(notice)
-        key = _key(channel, alert, notice, self._positions.get((channel, alert), 0) + 1)
-        names = {item.workstation for item in (*notice.problems, *notice.recovered)}
-        return templates.compose(key, notice, url=self._page(notice), breakers=tuple(self._guards(names)))
+    async def _put(self, notice: Notice) -> None:
+        route, parts = self._route(notice), tuple(_all(notice))
+        entries: list[Entry] = []
+        for channel in route.channels if route is not None else ():
+            silent = notice.telling is Telling.RESOLVED and route is not None and not route.resolved
+            for part in parts:
+                before = self._standing.before(channel, self._clerk.alert(part), [p for p in parts if p is not part])
+                spoken = part is notice and not silent
+                entries.append(self._entry(channel, replace(part, before=before), spoken=spoken))
+        await self._outbox.put(entries)
+        self._crew.wake()
 
-    def _entry(self, channel: str, message: Message, *, settled: bool) -> Entry:
-        alert = self._alert(message.notice)
-        position = self._positions[channel, alert] = self._positions.get((channel, alert), 0) + 1
-        self._last = at = max(self._wall(), self._last + 1e-5)
-        return Entry(
-            id=message.key,
-            channel=channel,
-            alert=alert,
-            position=position,
-            payload=dumps(message),
-            created_at=at,
-            due_at=self._wall(),
-            settled=settled,
-        )
+    def _entry(self, channel: str, notice: Notice, *, spoken: bool) -> Entry:
+        settled = not spoken and not self._crew.level(channel)
+        message, entry = self._clerk.write(channel, notice, settled=settled)
+        self._standing.note(channel, entry.alert, message)
+        return entry
 
-    def _alert(self, notice: Notice) -> str:
-        """Name what a notice is about in the outbox, where each shard has its own view of a site."""
-        if notice.group == DIGEST_GROUP:
-            return EVERY_ALERT
-        index, shards = self._shard
-        share = f"#{index}/{shards}" if shards > 1 and notice.group.startswith(site_group("")) else ""
-        return f"{notice.route}/{notice.group}{share}"
-
-    def _page(self, notice: Notice) -> str:
-        if not self._url:
-            return ""
-        one = notice.group not in {DIGEST_GROUP, self._own_group} and not notice.workstations
-        return f"{self._url}/workstations/{notice.group}" if one else f"{self._url}/"
-
-    def _guards(self, workstations: Collection[str]) -> Iterator[Guard]:
-        """The breakers of some workstations that are not closed."""
-        if len(workstations) != 1:
-            return
-        found: Iterable[str] = workstations
-        (name,) = found
-        mine = [b for b in self._breakers.items() if b.key.workstation == name and b.state is not State.CLOSED]
-        for breaker in sorted(mine, key=lambda b: b.key)[:GUARDS]:
-            wait = None if breaker.forced else breaker.retry_after
-            trial = None if wait is None else self._wall() + wait
-            yield Guard(name=breaker.key.scope, state=breaker.state.value, trial_at=trial)
+    def _route(self, notice: Notice) -> Route | None:
+        return next((route for route in self._config.routes if route.name == notice.route), None)
 
 
 def _all(notice: Notice) -> Iterator[Notice]:
@@ -297,14 +260,6 @@ def _all(notice: Notice) -> Iterator[Notice]:
     yield notice
     for part in notice.parts:
         yield from _all(part)
-
-
-def _key(channel: str, alert: str, notice: Notice, position: int) -> str:
-    """Make the key of a message: the same again if it is decided again before it was kept."""
-    parts = [channel, notice.route, alert, notice.telling.value, str(int(notice.opened)), str(position)]
-    if notice.group == DIGEST_GROUP:
-        parts.append(str(notice.at))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _read(entry: Entry) -> Message | None:

@@ -194,6 +194,10 @@ class Outbox:
             found[entry.channel] = found.get(entry.channel, 0) + 1
         return found
 
+    def holds(self, channel: str, alert: str) -> bool:
+        """Whether a channel has entries of an alert left to deliver."""
+        return any(entry.channel == channel and entry.alert == alert for entry in self._live.values())
+
     @property
     def behind(self) -> int:
         """Of how many entries the journal does not know yet how they stand."""

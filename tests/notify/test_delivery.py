@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import pytest
@@ -11,7 +13,7 @@ from pydantic import SecretStr
 
 from monitor.breaker.policy import Policy
 from monitor.breaker.registry import Breakers
-from monitor.channels import discover, webhook
+from monitor.channels import alertmanager, discover, webhook
 from monitor.fleet import Fleet
 from monitor.model import Status
 from monitor.notices import ChannelSpec, Notice, Notifications, Telling
@@ -103,6 +105,24 @@ async def test_refused_token__is_not_retried_and_shown_until_one_gets_through(re
         assert len(receiver.requests) == 2
         (channel,) = telephone.notifier.channels()
         assert (channel.well, channel.problem) == (True, "")
+
+
+async def test_what_stands__is_repeated_though_a_message_on_something_else_waits(receiver: Receiver) -> None:
+    """What has a message of its own left to deliver is not: that would arrive after what is newer."""
+    outbox = Outbox()
+    notifier = Notifier(kinds=KINDS, fleet=Fleet(), breakers=Breakers(), outbox=outbox)
+    spec = ChannelSpec("alertmanager", alertmanager.Params(url=SecretStr(receiver.url), refresh="1s"))
+    config = Notifications(channels={"c": spec}, routes=(a_route(),))
+    notifier.replace(config, workstations=["ws-01", "ws-02"], url=None, window=60)
+    await notifier.start()
+    for group in ("ws-01", "ws-02"):
+        item = an_item(group, status=Status.DOWN)
+        await notifier._put(Notice(telling=Telling.PROBLEM, route="r", group=group, at=NOW, problems=(item,)))
+    await receiver.until(lambda: len(receiver.requests) == 2)
+    await outbox.put([replace(an_entry("later", at=time.time(), alert="r/ws-02"), due_at=time.time() + 60)])
+    await receiver.until(lambda: len(receiver.requests) == 4)
+    assert {request.json[0]["labels"]["workstation"] for request in receiver.requests[2:]} == {"ws-01"}
+    await notifier.aclose(0)
 
 
 async def test_dead_receiver__trips_the_breaker_and_is_asked_by_trials_only(receiver: Receiver) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Self
 
+import pytest
 from pydantic import SecretStr
 
 from monitor.breaker.registry import Breakers
@@ -145,3 +147,28 @@ async def test_shards_of_one_store__each_have_their_own_incident_of_a_site(
             await process.hours(1)
     reminders = [(r.json["kind"], [item["workstation"] for item in r.json["problems"]]) for r in receiver.requests[2:]]
     assert reminders == [(REMINDER, [FIRST]), (REMINDER, [SECOND])]
+
+
+@pytest.mark.parametrize("routes", [(a_route(name="renamed"),), ()])
+async def test_route_renamed_or_removed__whoever_was_told_by_it_is_told_that_it_ends(
+    receiver: Receiver, journal: StoredJournal, routes: tuple[Route, ...]
+) -> None:
+    async with Process(receiver, journal) as process:
+        await process.tell(Telling.PROBLEM, "ws-01")
+        process.watch("ws-01", routes=routes)
+        await process.hours(1)
+    async with Process(receiver, journal, routes=routes, at=process.now) as after:
+        await after.hours(2)
+    assert told(receiver) == [(PROBLEM, "ws-01"), (RESOLVED, "ws-01")]
+    assert receiver.requests[1].json["title"].startswith("[not told any more] ws-01")
+
+
+async def test_route_that_tells_no_ends__renamed__tells_none_only_as_long_as_it_is_there(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    quiet = a_route(resolved=False)
+    async with Process(receiver, journal, routes=(quiet,)) as process:
+        await process.tell(Telling.PROBLEM, "ws-01")
+        process.watch("ws-01", routes=(replace(quiet, channels=()),))
+        await process.hours(1)
+    assert told(receiver) == [(PROBLEM, "ws-01")]

@@ -312,9 +312,9 @@ class Service:
     def _told(self, attempt: Attempt) -> None:
         """Take note of an attempt to tell somebody something; one that is made again is no event."""
         self.metrics.notified(attempt.channel, attempt.outcome)
-        if attempt.final:
-            words = f"{attempt.message.title}: {attempt.problem}" if attempt.problem else attempt.message.title
-            self.memory.note(Kind.NOTIFICATION, subject=attempt.channel, new=attempt.outcome.value, message=words)
+        if not attempt.passing:
+            new, words = attempt.outcome.value, attempt.words
+            self.memory.note(Kind.NOTIFICATION, subject=attempt.channel, new=new, message=words)
 
     def _load(self) -> Config:
         if self._path is None:

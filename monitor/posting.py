@@ -5,6 +5,7 @@ The address may hold a token, so no message of it shows more than the host.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,7 +20,12 @@ SENT: Final = 299
 SERVER: Final = 500
 """From here on the server blames itself."""
 AGAIN: Final = frozenset({408, 409, 423, 425, 429})
-"""Answers that blame the moment, not the message; all others below `SERVER` are permanent."""
+"""Answers that blame the moment."""
+REFUSED: Final = frozenset({401, 402, 403, 407})
+"""Answers that blame the sender: who it is, or says it is."""
+CLIENT: Final = 400
+ASTRAY: Final = frozenset({404, 405, 410})
+"""With what leads elsewhere (below `CLIENT`), answers that blame the address. All others blame the message."""
 LONGEST_WAIT: Final = 3600.0
 _ERRORS: Final = {
     **NETWORK_ERRORS,
@@ -28,13 +34,25 @@ _ERRORS: Final = {
 }
 
 
+class Hope(enum.StrEnum):
+    """Whether another attempt may help."""
+
+    AGAIN = "again"
+    """It may, soon."""
+    PERHAPS = "perhaps"
+    """It may: a proxy whose server is being restarted answers just like an address that is gone."""
+    CONFIG = "config"
+    """Not before somebody changes a token or an address, here or there."""
+    NEVER = "never"
+    """Not with this message."""
+
+
 class NotSentError(EmuwatchError):
     """The message did not get there."""
 
-    def __init__(self, message: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, hope: Hope = Hope.AGAIN, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.permanent = permanent
-        """Whether another attempt can't help: a wrong token, an address that is gone."""
+        self.hope = hope
         self.retry_after = retry_after
         """Seconds the receiver wants to be left alone."""
 
@@ -60,11 +78,18 @@ def judge(status: int, *, retry_after: str | None = None) -> None:
     """
     if status <= SENT:
         return
-    permanent = status < SERVER and status not in AGAIN
     seconds = None
     if retry_after is not None and retry_after.isascii() and retry_after.isdecimal():
         seconds = min(float(retry_after), LONGEST_WAIT)
-    raise NotSentError(f"answered HTTP {status}", permanent=permanent, retry_after=seconds)
+    raise NotSentError(f"answered HTTP {status}", hope=_hope(status), retry_after=seconds)
+
+
+def _hope(status: int) -> Hope:
+    if status >= SERVER or status in AGAIN:
+        return Hope.AGAIN
+    if status in ASTRAY or status < CLIENT:
+        return Hope.PERHAPS
+    return Hope.CONFIG if status in REFUSED else Hope.NEVER
 
 
 async def post(

@@ -159,7 +159,8 @@ _SCRAPES = (
 _TOLD = (
     stacked(
         "Notifications, by channel and outcome",
-        "failure: an attempt that failed; dropped: given up. See the page, or try `emuwatch notify test`.",
+        "failure: an attempt that failed; of these, refused: kept until the channel is put right, dropped: given up. "
+        "See the page, or try `emuwatch notify test`.",
         query(
             "sum by (channel, outcome) (rate(emuwatch_notifications_total[$__rate_interval]))",
             "{{channel}} {{outcome}}",

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from monitor.channels import ChannelKind, ChannelParams
 from monitor.durations import Duration, between
 from monitor.notices import Message
-from monitor.posting import NotSentError, check_address, post
+from monitor.posting import Hope, NotSentError, check_address, post
 from monitor.wording import as_json, check_template, environment, message_words
 
 SIGNATURE: Final = "X-Emuwatch-Signature"
@@ -81,7 +81,7 @@ class Webhook:
         try:
             return self._body.render(message_words(message)).encode("utf-8", "replace")
         except Exception as error:
-            raise NotSentError(f"its body template fails: {type(error).__name__}", permanent=True) from error
+            raise NotSentError(f"its body template fails: {type(error).__name__}", hope=Hope.CONFIG) from error
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         own = {name: value.get_secret_value() for name, value in self._params.headers.items()}

@@ -17,12 +17,19 @@ from monitor.channels import AnyChannelKind, discover
 from monitor.config import Config, load
 from monitor.errors import ConfigError
 from monitor.notices import ChannelSpec, Message, Notice, Telling
-from monitor.posting import NotSentError
+from monitor.posting import Hope, NotSentError
 from monitor.wording import Templates
 
 NOT_SENT: Final = 1
 USAGE: Final = 2
 DEFAULT_CONFIG: Final = Path("config.yaml")
+FOLLOWS: Final = {
+    Hope.AGAIN: "it would be tried again",
+    Hope.PERHAPS: "it would be tried again",
+    Hope.CONFIG: "it would wait until that is put right",
+    Hope.NEVER: "it would not be tried again",
+}
+"""What the service would do."""
 
 app = typer.Typer(name="notify", help="Try the channels by which people are told.", no_args_is_help=True)
 
@@ -51,8 +58,7 @@ def try_channel(
     try:
         asyncio.run(_send(discover()[spec.kind], spec, _message(loaded, spec)))
     except NotSentError as error:
-        again = "it would not be tried again" if error.permanent else "it would be tried again"
-        typer.echo(f"{channel} ({spec.kind}): not sent: {error}; {again}", err=True)
+        typer.echo(f"{channel} ({spec.kind}): not sent: {error}; {FOLLOWS[error.hope]}", err=True)
         raise typer.Exit(NOT_SENT) from None
     typer.echo(f"{channel} ({spec.kind}): sent")
 

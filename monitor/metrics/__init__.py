@@ -36,6 +36,7 @@ LATENESS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 ASKED: Final = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIMEOUT})
 """Outcomes of runs that sent something."""
 FAILURE: Final = "failure"
+REFUSED: Final = "refused"
 DROPPED: Final = "dropped"
 BEATS: Final = 120
 """Beats of the heart in a minute: over so many the longest lag is shown."""
@@ -185,9 +186,9 @@ class Metrics:
         self._sink_errors[sink] += 1
 
     def notified(self, channel: str, outcome: str) -> None:
-        """Count an attempt to tell something; one that is given up has failed too."""
+        """Count an attempt to tell something; one that was refused or is given up has failed too."""
         self._notified[channel, outcome] += 1
-        if outcome == DROPPED:
+        if outcome in {REFUSED, DROPPED}:
             self._notified[channel, FAILURE] += 1
 
     def scraped(self, *, shared: bool) -> None:
@@ -277,7 +278,7 @@ class Metrics:
                 scrape.add(names.SILENCES, {"purpose": purpose.value}, self.silences.active(purpose))
         for channel in self.channels():
             label = {"channel": clean(channel.name)}
-            for outcome in ("success", FAILURE, DROPPED):
+            for outcome in ("success", FAILURE, REFUSED, DROPPED):
                 scrape.add(names.NOTIFICATIONS, {**label, "outcome": outcome}, self._notified[channel.name, outcome])
             scrape.add(names.NOTIFICATIONS_PENDING, label, channel.pending)
             if channel.well is not None:

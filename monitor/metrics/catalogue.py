@@ -184,7 +184,7 @@ STORE_DROPPED = _counter("store_dropped_total", "Events there was no room for wh
 SINK_ERRORS = _counter("sink_errors_total", "Results a sink raised at or had no room for.", ("sink",))
 NOTIFICATIONS = _counter(
     "notifications_total",
-    "Attempts to tell something: success, failure (every one that failed), dropped (failed and given up).",
+    "Attempts to tell: success, failure (all that failed), of these refused (kept till the channel is right), dropped.",
     ("channel", "outcome"),
 )
 NOTIFICATIONS_PENDING = _gauge("notifications_pending", "Messages that wait to be delivered.", ("channel",))

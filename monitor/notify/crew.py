@@ -40,9 +40,10 @@ class Crew:
         self._ending: dict[str, set[asyncio.Task[None]]] = {}
         self._started = False
 
-    def replace(self, specs: Mapping[str, ChannelSpec]) -> None:
-        """Take the channels of a config."""
-        for name in [name for name in self._workers if specs.get(name) != self._specs.get(name)]:
+    def replace(self, specs: Mapping[str, ChannelSpec]) -> Collection[str]:
+        """Take the channels of a config; return those that are there still, but not as before."""
+        changed = [name for name in self._workers if specs.get(name) != self._specs.get(name)]
+        for name in changed:
             del self._workers[name]
             ending = self._ending.setdefault(name, set())
             for task in self._tasks.pop(name, ()):
@@ -64,6 +65,7 @@ class Crew:
                 )
         if self._started:
             self.start()
+        return [name for name in changed if name in specs]
 
     def start(self) -> None:
         """Set every worker to work that is not yet."""

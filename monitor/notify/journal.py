@@ -148,4 +148,5 @@ def _entry(row: Row[Any]) -> Entry:
         due_at=values["due_at"],
         attempts=values["attempts"],
         error=values["error"] or "",
+        lost=values["state"] == FAILED,
     )

@@ -23,7 +23,7 @@ from monitor.notify.outbox import Entry, Outbox
 from monitor.notify.payload import loads
 from monitor.notify.policy import Muted, Policy, nobody_muted
 from monitor.notify.standing import Ended, Standing
-from monitor.notify.worker import Attempt, ChannelStatus
+from monitor.notify.worker import GIVE_UP, Attempt, ChannelStatus
 from monitor.phase import shard_of
 from monitor.store.failures import StoreError
 
@@ -92,6 +92,8 @@ class Notifier:
         self._clerk = Clerk(breakers, shard=shard, wall=wall)
         self._standing = Standing()
         self._ended: list[Ended] = []
+        self._lost: list[Entry] = []
+        """What its channel gave up before it was changed."""
         self._crew = Crew(kinds, outbox, self._standing, told=told, wall=wall)
         self._config = Notifications()
         self._workstations: Collection[str] = ()
@@ -112,7 +114,8 @@ class Notifier:
         self._clerk.replace(config, url or "")
         self._policy.replace(config.routes, window=window)
         self._retain()
-        self._crew.replace(config.channels)
+        for channel in self._crew.replace(config.channels):
+            self._lost += self._outbox.lost(channel)
         self._prune()
 
     async def start(self) -> None:
@@ -149,7 +152,7 @@ class Notifier:
 
     async def decide(self) -> None:
         """Put everything that is due into the outbox."""
-        await self._end()
+        await self._put_right()
         self._policy.see(self._own_group, Seen(items=self._ourselves()), self._wall())
         for name in self._policy.watched():
             self.look(name)
@@ -194,11 +197,14 @@ class Notifier:
             notice = None if message is None else self._ours(message.notice)
             if message is not None and notice is not None:
                 told.append(notice)
+                self._lost += [entry] if entry.lost and self._wall() - entry.created_at < GIVE_UP else []
                 self._standing.note(entry.channel, entry.alert, replace(message, notice=notice))
         self._policy.restore(told)
         self._retain()  # some may have been removed while nobody was here
         self._prune()
         await self._outbox.adopt(self._config.channels, self._wall())
+        for channel in self._config.channels:
+            self._outbox.hasten(channel, self._wall())
         self._crew.wake()
         return True
 
@@ -221,11 +227,20 @@ class Notifier:
         pairs = {(route.name, channel) for route in self._config.routes for channel in route.channels}
         self._ended += self._standing.prune(pairs, self._config.channels, self._wall())
 
-    async def _end(self) -> None:
-        """Tell the end of what is told no more, lest it stand for ever in a receiver's list."""
+    async def _put_right(self) -> None:
+        """After a change of the config, tell what could not be told before, and the end of what is told no more.
+
+        Else that would stand for ever in a receiver's list.
+        """
+        lost, self._lost = self._lost, []
+        ended, self._ended = self._ended, []
         entries = []
-        while self._ended:
-            over = self._ended.pop(0)
+        for entry in lost:
+            message = _read(entry)
+            route = None if message is None else self._route(message.notice)
+            if message is not None and route is not None and entry.channel in route.channels:
+                entries.append(self._entry(entry.channel, message.notice, spoken=True))
+        for over in ended:
             route = self._route(over.notice)
             if over.channel in self._config.channels:
                 silent = not over.notice.recovered or (route is not None and not route.resolved)

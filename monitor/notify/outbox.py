@@ -39,6 +39,8 @@ class Entry:
     error: str = ""
     settled: bool = False
     """Born delivered: only to be remembered as told."""
+    lost: bool = False
+    """Given up: nobody was told."""
 
 
 class Journal(Protocol):
@@ -92,6 +94,7 @@ class Outbox:
         self._live: dict[str, Entry] = {}
         self._claimed: set[str] = set()
         self._settled: dict[str, None] = {}
+        self._lost: dict[tuple[str, str], Entry] = {}
         self._arrears: dict[str, _Arrear] = {}
         self._telling = asyncio.Lock()
 
@@ -129,6 +132,7 @@ class Outbox:
     async def done(self, entry: Entry, at: float) -> None:
         """Take note that it was delivered."""
         self._settle(entry)
+        self._lost.pop((entry.channel, entry.alert), None)
         await self._write(entry, lambda journal: journal.done(entry, at))
 
     async def retry_at(self, entry: Entry, due: float, error: str, *, counts: bool = True) -> None:
@@ -141,6 +145,7 @@ class Outbox:
     async def failed(self, entry: Entry, error: str, at: float) -> None:
         """Give it up."""
         self._settle(entry)
+        self._lost[entry.channel, entry.alert] = entry
         await self._write(entry, lambda journal: journal.failed(replace(entry, error=error), at))
 
     async def latest(self) -> Sequence[Entry]:
@@ -177,6 +182,12 @@ class Outbox:
         if self._journal is not None:
             with suppress(StoreError):
                 await self._journal.prune(before)
+
+    def lost(self, channel: str) -> tuple[Entry, ...]:
+        """Return, once, the entries a channel gave up after which it delivered nothing of the same alert."""
+        found = tuple(entry for entry in self._lost.values() if entry.channel == channel)
+        self._lost = {where: entry for where, entry in self._lost.items() if entry.channel != channel}
+        return found
 
     def hasten(self, channel: str, now: float) -> None:
         """Make everything of a channel due: it works again."""

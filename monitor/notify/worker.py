@@ -1,7 +1,8 @@
 """Delivers the messages of one channel, one after the other: retried with back-off, under a breaker of its own.
 
-A permanent error (a refused token, an address that is gone) is not retried: the message is given up, and the channel
-is shown as broken until one gets through. Losing a channel and having it back is one line in the log each.
+Where another attempt can't help soon (a refused token), messages wait, and are tried once in a long while, until the
+channel's config changes or one gets through; a message that is refused for its own sake is given up. The channel is
+shown as broken meanwhile. Losing a channel and having it back is one line in the log each.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from monitor.model import Category, Key, Severity
 from monitor.notices import Message
 from monitor.notify.outbox import Entry, Outbox
 from monitor.notify.payload import loads
-from monitor.posting import NotSentError
+from monitor.posting import Hope, NotSentError
 
 FIRST: Final = 2.0
 FACTOR: Final = 2.0
 LONGEST: Final = 300.0
 """Seconds until a message is tried again: the first time, by how much longer each time, at most."""
+PARKED: Final = 3600.0
+"""Seconds until a message is tried again by a channel that refuses all of them."""
+DOUBTS: Final = 6
+"""Attempts after which an address that may be gone is taken to be: for a minute or two it may just be restarting."""
 GIVE_UP: Final = 86_400.0
 """Seconds after which a message is told to nobody any more."""
 IDLE: Final = 30.0
@@ -63,6 +68,8 @@ class Ended(enum.StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     """It is tried again."""
+    REFUSED = "refused"
+    """It waits until the channel takes messages again."""
     DROPPED = "dropped"
     """It is given up."""
 
@@ -72,14 +79,20 @@ class Attempt:
     """One attempt to tell something."""
 
     channel: str
-    message: Message
+    message: Message | None
+    """None: what was kept of it can't be read."""
     outcome: Ended
     problem: str = ""
 
     @property
-    def final(self) -> bool:
-        """Whether the message is settled by it."""
-        return self.outcome is not Ended.FAILURE
+    def passing(self) -> bool:
+        """Whether it is of no interest, because it is made again soon."""
+        return self.outcome is Ended.FAILURE
+
+    @property
+    def words(self) -> str:
+        """What was told, and why it was not."""
+        return ": ".join(filter(None, (self.message.title if self.message is not None else "", self.problem)))
 
 
 class Worker:
@@ -148,7 +161,8 @@ class Worker:
         await self._idle.wait()
 
     async def run(self) -> None:
-        """Deliver."""
+        """Deliver; at first also what an older worker could not, for the config may be another."""
+        self._outbox.hasten(self.name, self._wall())
         try:
             while True:
                 self._wake.clear()
@@ -206,27 +220,31 @@ class Worker:
     async def _attempt(self, entry: Entry) -> bool:
         """Try to deliver a message; False: the breaker is open."""
         try:
+            message = loads(entry.payload)
+        except ValueError as error:
+            await self._unreadable(entry, str(error))
+            return True
+        try:
             permit = self._breaker.acquire()
         except CircuitOpen as refused:
             await self._outbox.retry_at(entry, self._wall() + refused.retry_after, str(refused), counts=False)
             return False
         try:
-            message = loads(entry.payload)
             async with asyncio.timeout(self._timeout):
                 await self._sender.send(message)
         except NotSentError as error:
-            if error.permanent:
+            if error.hope in {Hope.CONFIG, Hope.NEVER}:
                 permit.success()
             else:
                 permit.failure(Severity.HIGH)
-            await self._failed(entry, error)
+            await self._failed(entry, message, error)
         except TimeoutError:
             permit.failure(Severity.HIGH)
-            await self._failed(entry, NotSentError(f"no answer within {self._timeout:g} s"))
+            await self._failed(entry, message, NotSentError(f"no answer within {self._timeout:g} s"))
         except Exception as error:  # noqa: BLE001 - a channel is a stranger's code; whatever it does, the others go on
             permit.failure(Severity.HIGH)
             _log.error("channel broke", channel=self.name, error=type(error).__name__)
-            await self._failed(entry, NotSentError(f"failed: {type(error).__name__}"))
+            await self._failed(entry, message, NotSentError(f"failed: {type(error).__name__}"))
         else:
             permit.success()
             await self._sent(entry, message)
@@ -243,18 +261,25 @@ class Worker:
         if self._well is not True:
             self._well, self._since, self._problem, self._permanent = True, self._wall(), "", False
 
-    async def _failed(self, entry: Entry, error: NotSentError) -> None:
-        now, message = self._wall(), _readable(entry)
-        over = error.permanent or now - entry.created_at > GIVE_UP
-        self._fails(str(error), permanent=error.permanent)
-        if message is not None:
-            outcome = Ended.DROPPED if over else Ended.FAILURE
-            self._told(Attempt(channel=self.name, message=message, outcome=outcome, problem=str(error)))
+    async def _failed(self, entry: Entry, message: Message, error: NotSentError) -> None:
+        now, gone = self._wall(), error.hope is Hope.PERHAPS and entry.attempts + 1 >= DOUBTS
+        self._fails(str(error), permanent=gone or error.hope in {Hope.CONFIG, Hope.NEVER})
+        over = error.hope is Hope.NEVER or now - entry.created_at > GIVE_UP
+        outcome = Ended.DROPPED if over else Ended.REFUSED if error.hope is Hope.CONFIG else Ended.FAILURE
+        self._told(Attempt(channel=self.name, message=message, outcome=outcome, problem=str(error)))
         if over:
             await self._outbox.failed(entry, str(error), now)
-        else:
-            pause = min(LONGEST, FIRST * FACTOR ** min(entry.attempts, 30)) * (1 + 0.2 * self._random())
-            await self._outbox.retry_at(entry, now + max(pause, error.retry_after or 0.0), str(error))
+            return
+        pause = PARKED if error.hope is Hope.CONFIG else min(LONGEST, FIRST * FACTOR ** min(entry.attempts, 30))
+        pause = max(pause * (1 + 0.2 * self._random()), error.retry_after or 0.0)
+        await self._outbox.retry_at(entry, now + pause, str(error))
+
+    async def _unreadable(self, entry: Entry, problem: str) -> None:
+        """Give up what nobody can read, at once: it must not stand in the way of the others."""
+        _log.error("message given up, it can't be read", channel=self.name, key=entry.id, why=problem)
+        why = f"{problem} (key {entry.id})"
+        self._told(Attempt(channel=self.name, message=None, outcome=Ended.DROPPED, problem=why))
+        await self._outbox.failed(entry, problem, self._wall())
 
     def _fails(self, problem: str, *, permanent: bool) -> None:
         if self._well is not False or permanent is not self._permanent:
@@ -263,10 +288,3 @@ class Worker:
         if self._well is not False:
             self._well, self._since = False, self._wall()
         self._problem, self._permanent = problem, permanent
-
-
-def _readable(entry: Entry) -> Message | None:
-    try:
-        return loads(entry.payload)
-    except ValueError:
-        return None

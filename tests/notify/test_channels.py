@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from monitor.channels import apprise, discover, webhook
 from monitor.model import Category, Status, SubjectKind
 from monitor.notices import Guard, Item, Message, Notice, Telling
-from monitor.posting import NotSentError
+from monitor.posting import Hope, NotSentError
 from monitor.wording import Templates
 from tests.notify.conftest import Receiver
 
@@ -104,16 +104,26 @@ async def test_webhook__with_a_body_template__sends_that(receiver: Receiver) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent"),
-    [(401, True), (403, True), (404, True), (410, True), (302, True), (429, False), (500, False)],
+    ("status", "hope"),
+    [
+        (302, Hope.PERHAPS),
+        (400, Hope.NEVER),
+        (401, Hope.CONFIG),
+        (403, Hope.CONFIG),
+        (404, Hope.PERHAPS),
+        (410, Hope.PERHAPS),
+        (413, Hope.NEVER),
+        (429, Hope.AGAIN),
+        (500, Hope.AGAIN),
+    ],
 )
-async def test_webhook__that_says_no__is_told_apart(receiver: Receiver, status: int, *, permanent: bool) -> None:
+async def test_webhook__that_says_no__is_told_apart(receiver: Receiver, status: int, hope: Hope) -> None:
     receiver.status = status
     hook = a_webhook(receiver.url)
     with pytest.raises(NotSentError) as caught:
         await hook.send(a_message())
     await hook.aclose()
-    assert (caught.value.permanent, str(caught.value)) == (permanent, f"answered HTTP {status}")
+    assert (caught.value.hope, str(caught.value)) == (hope, f"answered HTTP {status}")
 
 
 async def test_webhook__refused_or_silent__may_be_tried_again_and_hides_its_address(receiver: Receiver) -> None:
@@ -121,7 +131,7 @@ async def test_webhook__refused_or_silent__may_be_tried_again_and_hides_its_addr
     with pytest.raises(NotSentError, match="connection refused") as caught:
         await refused.send(a_message())
     await refused.aclose()
-    assert not caught.value.permanent
+    assert caught.value.hope is Hope.AGAIN
     assert "hunter2" not in str(caught.value) + repr(refused._params)
     receiver.gate.clear()
     silent = a_webhook(receiver.url, timeout="100ms")
@@ -147,20 +157,22 @@ async def test_apprise__over_http__delivers_title_text_and_key(receiver: Receive
     assert request.json["type"] == "failure"
 
 
-@pytest.mark.parametrize(("status", "permanent"), [(401, True), (404, True), (503, False)])
+@pytest.mark.parametrize(
+    ("status", "hope"), [(400, Hope.NEVER), (401, Hope.CONFIG), (404, Hope.PERHAPS), (503, Hope.AGAIN)]
+)
 async def test_apprise__refused_by_its_service__is_told_apart_and_shows_no_url(
     receiver: Receiver,
     blockbuster: BlockBuster,
     caplog: pytest.LogCaptureFixture,
     status: int,
     *,
-    permanent: bool,
+    hope: Hope,
 ) -> None:
     receiver.status = status
     chat = a_chat(receiver.url.replace("http://", "json://user:hunter2@"), blockbuster)
     with caplog.at_level(logging.DEBUG), pytest.raises(NotSentError) as caught:
         await chat.send(a_message())
-    assert (caught.value.permanent, str(caught.value)) == (permanent, f"answered HTTP {status}")
+    assert (caught.value.hope, str(caught.value)) == (hope, f"answered HTTP {status}")
     assert "hunter2" not in caplog.text + repr(chat._params) + str(caught.value)
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from monitor.breaker.policy import Policy
 from monitor.breaker.registry import Breakers
@@ -39,6 +40,7 @@ class Telephone:
 
     def __init__(self, url: str, outbox: Outbox) -> None:
         self.attempts: list[Attempt] = []
+        self.outbox = outbox
         self.notifier = Notifier(
             kinds=KINDS, fleet=Fleet(), breakers=Breakers(), outbox=outbox, told=self.attempts.append
         )
@@ -56,6 +58,13 @@ class Telephone:
 
     async def __aexit__(self, *_: object) -> None:
         await self.notifier.aclose(0)
+
+    def told(self) -> list[Telling]:
+        """What was attempted, one after the other."""
+        return [attempt.message.notice.telling for attempt in self.attempts if attempt.message is not None]
+
+    def ended(self) -> list[Ended]:
+        return [attempt.outcome for attempt in self.attempts]
 
     async def tell(
         self, telling: Telling, *, at: float = NOW, group: str = "ws-01", status: Status = Status.DOWN
@@ -92,19 +101,100 @@ async def test_receiver_that_fails_sometimes__gets_all_in_order_and_repetitions_
         assert (channel.well, channel.pending, channel.problem) == (True, 0, "")
 
 
-async def test_refused_token__is_not_retried_and_shown_until_one_gets_through(receiver: Receiver) -> None:
+async def test_refused_token__messages_wait_and_are_not_tried_over_and_over_until_one_gets_through(
+    receiver: Receiver,
+) -> None:
     receiver.answers = [401]
     async with Telephone(receiver.url, Outbox()) as telephone:
         await telephone.tell(Telling.PROBLEM)
         await until(lambda: len(telephone.attempts) == 1)
         (channel,) = telephone.notifier.channels()
         assert (channel.well, channel.permanent, channel.problem) == (False, True, "answered HTTP 401")
-        assert telephone.attempts[0].outcome is Ended.DROPPED
+        assert (channel.pending, telephone.ended()) == (1, [Ended.REFUSED])
+        await telephone.tell(Telling.RESOLVED)
         await telephone.tell(Telling.PROBLEM, group="ws-02")
-        await until(lambda: len(telephone.attempts) == 2)
-        assert len(receiver.requests) == 2
+        await until(lambda: len(telephone.attempts) == 4)
+        groups = [(request.json["kind"], request.json["group"]) for request in receiver.taken]
+        assert groups == [("problem", "ws-02"), ("problem", "ws-01"), ("resolved", "ws-01")]
         (channel,) = telephone.notifier.channels()
-        assert (channel.well, channel.problem) == (True, "")
+        assert (channel.well, channel.problem, channel.pending) == (True, "", 0)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_refused_token__put_right_in_the_config__all_that_was_refused_is_delivered_in_order(
+    receiver: Receiver, journal: StoredJournal, *, restarts: bool
+) -> None:
+    receiver.status = 403
+    async with Telephone(receiver.url, Outbox(journal)) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await until(lambda: len(telephone.attempts) == 1)
+        await telephone.tell(Telling.RESOLVED)
+        receiver.status = 200
+        if not restarts:
+            telephone.dial(f"{receiver.url}/right")
+            await until(lambda: len(telephone.attempts) == 3)
+    if restarts:
+        async with Telephone(receiver.url, Outbox(journal)) as telephone:
+            await until(lambda: len(telephone.attempts) == 2)
+    assert [request.json["kind"] for request in receiver.taken] == ["problem", "resolved"]
+
+
+async def test_address_that_is_gone__is_only_believed_after_a_while__and_tried_again_all_the_same(
+    receiver: Receiver,
+) -> None:
+    receiver.answers = [404] * (worker.DOUBTS - 1)
+    async with Telephone(receiver.url, Outbox()) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await until(lambda: Ended.SUCCESS in telephone.ended())
+        assert telephone.ended() == [Ended.FAILURE] * (worker.DOUBTS - 1) + [Ended.SUCCESS]
+        receiver.status = 410
+        await telephone.tell(Telling.RESOLVED)
+        await until(lambda: telephone.notifier.channels()[0].permanent)
+        assert telephone.ended()[worker.DOUBTS :] == [Ended.FAILURE] * worker.DOUBTS
+        receiver.status = 200
+        await until(lambda: telephone.ended()[-1] is Ended.SUCCESS)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_message_found_wrong__is_given_up_at_once__and_told_anew_after_a_change_if_nothing_was_told_since(
+    receiver: Receiver, journal: StoredJournal, *, restarts: bool
+) -> None:
+    async with Telephone(receiver.url, Outbox(journal)) as telephone:
+        for group, answer in (("ws-01", 400), ("ws-02", 422), ("ws-02", 200)):
+            receiver.answers = [answer]
+            await telephone.tell(Telling.PROBLEM if answer > 200 else Telling.RESOLVED, group=group)
+            await until(lambda: not receiver.answers)
+        await until(lambda: len(telephone.attempts) == 3)
+        assert telephone.ended() == [Ended.DROPPED, Ended.DROPPED, Ended.SUCCESS]
+        if not restarts:
+            telephone.dial(f"{receiver.url}/right")
+            await telephone.notifier.decide()
+            await until(lambda: len(telephone.attempts) == 4)
+    if restarts:
+        async with Telephone(receiver.url, Outbox(journal)) as telephone:
+            await until(lambda: len(telephone.attempts) == 1)
+    told = [(request.json["kind"], request.json["group"]) for request in receiver.taken]
+    assert told == [("resolved", "ws-02"), ("problem", "ws-01")]
+
+
+async def test_message_nobody_can_read__is_given_up_at_once_and_in_nobodys_way(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    async with Telephone(receiver.url, Outbox(journal)) as telephone:
+        await journal.put([an_entry("bad", at=NOW)])
+        with capture_logs() as logs:
+            assert await telephone.outbox.adopt(["c"], NOW)
+            await telephone.tell(Telling.RESOLVED)
+            await until(lambda: len(telephone.attempts) == 2)
+        first, second = telephone.attempts
+        assert (first.outcome, first.words) == (
+            Ended.DROPPED,
+            "no message of this version: 4 problems (key bad)",
+        )
+        assert second.outcome is Ended.SUCCESS
+        assert telephone.notifier.channels()[0].well, "the channel has nothing to do with it"
+    assert [(entry["event"], entry["key"]) for entry in logs] == [("message given up, it can't be read", "bad")]
+    assert await journal.live(NOW) == []
 
 
 async def test_what_stands__is_repeated_though_a_message_on_something_else_waits(receiver: Receiver) -> None:
@@ -169,8 +259,8 @@ async def test_channel_changed__while_a_message_is_under_way__the_new_worker_del
         await receiver.until(lambda: receiver.held == 2)
         receiver.gate.set()
         await until(lambda: len(telephone.attempts) == 2)
-        assert [attempt.message.notice.telling for attempt in telephone.attempts] == [Telling.PROBLEM, Telling.RESOLVED]
-        assert {request.json["key"] for request in receiver.requests} == {a.message.key for a in telephone.attempts}
+        assert telephone.told() == [Telling.PROBLEM, Telling.RESOLVED]
+        assert len({request.json["key"] for request in receiver.requests}) == 2
         assert telephone.notifier.channels()[0].pending == 0
 
 

@@ -127,9 +127,11 @@ async def test_refused_webhook__is_shown_on_the_page_counted_and_an_event(receiv
             await service.stop()
     assert "answered HTTP 401" in page
     assert "it stays so until its config is changed" in page
-    assert 'emuwatch_notifications_total{channel="hook",outcome="dropped"} 1.0' in metrics
+    assert "; 1 wait." in page
+    assert 'emuwatch_notifications_total{channel="hook",outcome="refused"} 1.0' in metrics
+    assert 'emuwatch_notifications_total{channel="hook",outcome="failure"} 1.0' in metrics
     assert 'emuwatch_notification_channel_up{channel="hook"} 0.0' in metrics
-    assert '"dropped"' in events
+    assert '"refused"' in events
 
 
 async def _text(session: aiohttp.ClientSession, path: str) -> str:

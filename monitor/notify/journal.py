@@ -41,7 +41,10 @@ class StoredJournal:
         await self._database.write(work)
 
     async def claim(self, entry: Entry, *, now: float, until: float) -> bool:
-        """Take an entry until a moment, unless somebody has it, or something older of its alert is not settled."""
+        """Take an entry until a moment, unless somebody has it, or something older of its alert is not settled.
+
+        Nor if somebody tried it since we learnt of it: then he also knows better when it is due again.
+        """
         older = OUTBOX.alias("older")
         alert = clean(entry.alert)
         same = or_(older.c.alert == alert, older.c.alert == EVERY_ALERT, _always(alert == EVERY_ALERT))
@@ -53,7 +56,7 @@ class StoredJournal:
         )
         statement = (
             update(OUTBOX)
-            .where(_C.id == entry.id, self._free(now), ~before)
+            .where(_C.id == entry.id, _C.attempts == entry.attempts, self._free(now), ~before)
             .values(state=CLAIMED, claimed_by=self._who, claimed_until=until)
             .returning(_C.id)
         )

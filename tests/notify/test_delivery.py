@@ -347,6 +347,19 @@ async def test_claim__by_two_processes__is_one_ones(journal: StoredJournal) -> N
     assert await other.claim(entries[1], now=NOW, until=NOW + 60)
 
 
+async def test_back_off__of_another_process__is_kept(journal: StoredJournal) -> None:
+    ours, others = Outbox(journal), Outbox(StoredJournal(journal._database, who="2/2"))
+    await ours.put([an_entry("a", at=1)])
+    await others.adopt(["c"], NOW)
+    entry = await ours.claim("c", now=NOW, until=NOW + 60)
+    assert entry is not None
+    await ours.retry_at(entry, NOW + 300, "answered HTTP 503")
+    assert await others.claim("c", now=NOW, until=NOW + 60) is None
+    await others.adopt(["c"], NOW)
+    assert await others.claim("c", now=NOW + 299, until=NOW + 400) is None
+    assert await others.claim("c", now=NOW + 300, until=NOW + 400) is not None
+
+
 async def test_digest__overtakes_nothing_and_nothing_overtakes_it() -> None:
     outbox = Outbox()
     await outbox.put([an_entry("a", at=1), an_entry("d", at=2, alert="*"), an_entry("b", at=3, alert="r/other")])

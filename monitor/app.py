@@ -35,6 +35,7 @@ from monitor.notify import Attempt, Notifier, Outbox, StoredJournal
 from monitor.phase import shard_of
 from monitor.reach import Transports
 from monitor.recovery import Recovery
+from monitor.reloading import Cause, Outcome, Reload, Reloading
 from monitor.roster import Roster
 from monitor.runner import Runner
 from monitor.scheduler import Scheduler
@@ -45,7 +46,6 @@ from monitor.store.silences import StoredSilences
 from monitor.token import operator_token
 from monitor.transports import discover as discover_transports
 from monitor.version import __version__
-from monitor.watching import Watch
 from monitor.web import Action, Operation, ServiceStatus, make_app
 
 FILL_SHARE: Final = 20.0
@@ -76,8 +76,6 @@ class Service:
         self._path = config_path
         self._shard = shard
         self._started_at = time.time()
-        self._reloading = asyncio.Lock()
-        self._last_reload: tuple[bool, float, tuple[str, ...]] | None = None
         self._ready = False
         self._workstations: Sequence[Workstation] = ()
         self._runner: web.AppRunner | None = None
@@ -85,7 +83,12 @@ class Service:
         self._roster = Roster()
         self._filling: asyncio.TimerHandle | None = None
         self._fill_took = 0.0
-        self._watch = Watch(lambda: (self.config.files, self.config.globs), self.reload_quietly)
+        self._reloading = Reloading(
+            load=self._load,
+            take=self._take,
+            files=lambda: (self.config.files, self.config.globs),
+            told=self._reloaded,
+        )
         self._watching: asyncio.Task[None] | None = None
         self.breakers = Breakers(policies=config.policies)
         self.registry = CollectorRegistry(auto_describe=False)
@@ -177,10 +180,11 @@ class Service:
         token = await asyncio.to_thread(operator_token, self.config.data_dir)
         await self._listen(token)
         self._apply(self.config)
+        self.metrics.reloaded(ok=True, at=time.time())
         await self.memory.start(self._recall)
         self.memory.note(Kind.SERVICE, new="started", message=f"version {__version__}, shard {self._share}")
         if self._path is not None:
-            self._watching = asyncio.create_task(self._watch.run(), name="watch the config")
+            self._watching = asyncio.create_task(self._reloading.watch(), name="watch the config")
         await self.silencing.start()
         await self.notifier.start()
         self.fanout.add(self.notifier)
@@ -212,36 +216,18 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
 
-    async def reload(self) -> None:
+    async def reload(self, cause: Cause = Cause.REQUEST, *, who: str = "") -> None:
         """Load the config file again and take it whole, or keep the running one.
 
         Raises:
             ConfigError: What is wrong with it; the running config goes on.
 
         """
-        async with self._reloading:
-            try:
-                await self._watch.note()
-                config = await asyncio.to_thread(self._load)
-            except ConfigError as error:
-                problems = tuple(map(str, error.problems))
-                self._last_reload = (False, time.time(), problems)
-                self.metrics.reloaded(ok=False, at=time.time())
-                self.memory.note(Kind.RELOAD, new="refused", message="; ".join(problems))
-                _log.error("config not reloaded, the running one goes on", problems=problems)
-                raise
-            closing = asyncio.ensure_future(self.transports.retain(config.workstations, config.credentials))
-            await asyncio.sleep(0)  # it takes the new credentials before it begins to close what is old
-            self._apply(config)
-            await closing
-            self._last_reload = (True, time.time(), ())
-            self.memory.note(Kind.RELOAD, new="ok", message=f"{len(config.workstations)} workstations")
-            _log.info("config reloaded", workstations=len(config.workstations), checks=len(config.targets))
+        await self._reloading.now(cause, who)
 
     def status(self) -> ServiceStatus:
         """How the service itself is, for page and readiness."""
-        ok, at, problems = self._last_reload or (None, None, ())
-        store = self.memory.status()
+        reload, store = self._reloading.last, self.memory.status()
         return ServiceStatus(
             started_at=self._started_at,
             ready=self._ready,
@@ -251,9 +237,9 @@ class Service:
             store_since=store.since,
             reached=self.gateways.isolation.reached(),
             channels=tuple(channel for channel in self.notifier.channels() if channel.problem),
-            last_reload_ok=ok,
-            last_reload_at=at,
-            last_reload_problems=problems,
+            last_reload_ok=None if reload is None else reload.outcome is Outcome.OK,
+            last_reload_at=None if reload is None else reload.at,
+            last_reload_problems=() if reload is None else reload.problems,
         )
 
     def act(self, key: Key, action: Action, *, who: str, why: str) -> BreakerState | None:
@@ -299,15 +285,14 @@ class Service:
                 wait = max(FILL, FILL_SHARE * self._fill_took)
                 self._filling = asyncio.get_running_loop().call_later(wait, self._fill)
 
-    async def reload_quietly(self) -> None:
+    async def reload_quietly(self, cause: Cause) -> None:
         """Reload when nobody waits for the outcome: it is in log, page and metrics."""
-        try:
-            await self.reload()
-        except ConfigError:  # said already
-            pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next change must still be noticed
-            self._last_reload = (False, time.time(), (f"defect: {type(error).__name__}",))
-            _log.exception("reload failed")
+        await self._reloading.quietly(cause)
+
+    def _reloaded(self, reload: Reload) -> None:
+        self.metrics.reloaded(ok=reload.outcome is Outcome.OK, at=reload.at)
+        said = {"subject": reload.cause.value, "new": reload.outcome.value, "message": reload.message}
+        self.memory.note(Kind.RELOAD, who=reload.who, **said)
 
     def _told(self, attempt: Attempt) -> None:
         """Take note of an attempt to tell somebody something; one that is made again is no event."""
@@ -320,6 +305,12 @@ class Service:
         if self._path is None:
             raise ConfigError([Problem(file="", line=None, key="reload", message="started without a config file")])
         return load(self._path)
+
+    async def _take(self, config: Config) -> None:
+        closing = asyncio.ensure_future(self.transports.retain(config.workstations, config.credentials))
+        await asyncio.sleep(0)  # it takes the new credentials before it begins to close what is old
+        self._apply(config)
+        await closing
 
     def _apply(self, config: Config) -> None:
         """Make every part watch exactly what a config says; what is unchanged keeps its history."""
@@ -340,7 +331,6 @@ class Service:
             url=config.external_url,
             window=max((target.interval for target in targets), default=0.0),
         )
-        self.metrics.reloaded(ok=True, at=time.time())
 
     def _recall(self, past: Past) -> None:
         """Go on from what was remembered; what was learnt since the start is newer."""
@@ -373,7 +363,7 @@ class Service:
             breakers=self.breakers,
             scrapes=self.metrics.scrapes,
             token=token,
-            reload=self.reload,
+            reload=lambda who: self.reload(who=who),
             status=self.status,
             happened=self.memory,
             feed=self.feed,

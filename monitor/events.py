@@ -65,7 +65,8 @@ class Event:
     workstation: str = ""
     """Empty when it is about the monitor itself."""
     subject: str = ""
-    """What of the workstation: a check's name, an emulator's id, a breaker as ``category/scope``, a channel."""
+    """What of the workstation: a check's name, an emulator's id, a breaker as ``category/scope``; or a channel,
+    or what caused a reload."""
     old: str = ""
     new: str = ""
     message: str = ""

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from monitor.app import Service
+from monitor.reloading import Cause
 
 
 async def serve(service: Service) -> None:
@@ -16,7 +17,7 @@ async def serve(service: Service) -> None:
     reloads: set[asyncio.Task[None]] = set()
 
     def hup() -> None:
-        task = loop.create_task(service.reload_quietly())
+        task = loop.create_task(service.reload_quietly(Cause.SIGNAL))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

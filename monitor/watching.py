@@ -62,6 +62,11 @@ class Watch:
         """Take the files as they are now for known: somebody is about to read them anyway."""
         self._known = await self._look()
 
+    async def note_new(self) -> None:
+        """Take those files for known that were not watched before: they were read with the others."""
+        known = {one[0]: one for one in self._known}
+        self._known = tuple(known.get(one[0], one) for one in await self._look())
+
     async def run(self) -> None:
         """Watch until cancelled."""
         await self.note()

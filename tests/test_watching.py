@@ -97,3 +97,22 @@ async def test_note__somebody_reads_the_change_anyway__is_not_told_again(tmp_pat
     await asyncio.to_thread(watched.config.write_text, "a: 22\n")
     await watched.watch.note()
     assert await watched.after(lambda: None, looks=4) == 0
+
+
+async def test_note_new__files_a_config_begins_to_name__are_known_and_changes_of_the_others_are_not(
+    tmp_path: Path,
+) -> None:
+    watched = Watched(tmp_path)
+    await watched.steps.look_again()
+    (tmp_path / "inventory").mkdir()
+    await watched.watch.note()
+    await asyncio.to_thread((tmp_path / "inventory" / "a.yaml").write_text, "x")
+    await watched.watch.note_new()
+    assert await watched.after(lambda: None, looks=4) == 0
+
+    other = Watched(tmp_path)
+    await other.steps.look_again()
+    await other.watch.note()
+    await asyncio.to_thread(other.config.write_text, "changed after it was read")
+    await other.watch.note_new()
+    assert await other.after(lambda: None, looks=4) == 1

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from monitor.errors import ConfigError
 from monitor.web.answers import json_response, wants_json
+from monitor.web.operators import body_of, name_of
 from monitor.web.sources import SOURCES
 
 
@@ -24,9 +25,13 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    """Read the config again; a bad one is refused with all its problems, and the running one kept."""
+    """Read the config again; a bad one is refused with all its problems, and the running one kept.
+
+    Body: ``{"who": "..."}``, or none.
+    """
+    who = name_of((await body_of(request)).get("who", ""))
     try:
-        await request.app[SOURCES].reload()
+        await request.app[SOURCES].reload(who)
     except ConfigError as exc:
         return _refused(request, [str(problem) for problem in exc.problems])
     return json_response({"reloaded": True}) if wants_json(request) else web.Response(text="reloaded\n")

@@ -48,7 +48,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
     breakers: BreakerTable,
     scrapes: Scrapes,
     token: str,
-    reload: Callable[[], Awaitable[None]],
+    reload: Callable[[str], Awaitable[None]],
     status: Callable[[], ServiceStatus],
     wall: Callable[[], float] = time.time,
     refresh: int = 10,
@@ -65,7 +65,7 @@ def make_app(  # noqa: PLR0913 - whatever the application is given, it is given 
         breakers: All breakers.
         scrapes: What ``/metrics`` exports.
         token: The operator's token; whatever changes something needs it.
-        reload: Reads the config again; raises `monitor.errors.ConfigError` when it is refused.
+        reload: Reads the config again, for an operator of a name; raises `monitor.errors.ConfigError` when refused.
         status: How the monitor itself is doing.
         wall: Unix time.
         refresh: Seconds after which a page reloads itself; 0: never.

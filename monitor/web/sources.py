@@ -162,7 +162,7 @@ class Sources:
     breakers: BreakerTable
     scrapes: Scrapes
     token: str = field(repr=False)
-    reload: Callable[[], Awaitable[None]]
+    reload: Callable[[str], Awaitable[None]]
     status: Callable[[], ServiceStatus]
     wall: Callable[[], float]
     refresh: int

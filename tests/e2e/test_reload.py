@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import yaml
 from monitor.app import Service
 from monitor.config import load
 from monitor.errors import ConfigError
+from monitor.events import Asked, Event, Kind
 from monitor.simulator.farm import Farm
+from monitor.watching import LOOK
 from tests.e2e.conftest import INTERVAL, OPEN_TIME, Recorder
 
 BAD = sorted((Path(__file__).parents[1] / "data" / "config").glob("bad-*.yaml"))
@@ -35,6 +38,14 @@ class Running:
     async def scrape(self) -> str:
         async with aiohttp.ClientSession() as session, session.get(f"{self.service.url}metrics") as response:
             return await response.text()
+
+    async def page(self) -> str:
+        async with aiohttp.ClientSession() as session, session.get(self.service.url) as response:
+            return await response.text()
+
+    async def reloads(self) -> list[Event]:
+        found = await self.service.memory.find(Asked(kinds=(Kind.RELOAD,)))
+        return list(found.events)
 
     def workstations(self) -> set[str]:
         return {state.workstation.id for state in self.service.fleet.snapshot()}
@@ -57,17 +68,22 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 async def test_reload__every_bad_config__leaves_the_running_one_untouched_and_says_so(running: Running) -> None:
-    before = (running.service.config, running.workstations())
     assert len(BAD) >= 20
     for path in BAD:
+        await running.write(running.document)
+        await running.service.reload()
+        before, watched = running.service.config, running.workstations()
+        assert "emuwatch_config_last_reload_successful 1" in await running.scrape()
+        assert "reload was refused" not in await running.page()
         await asyncio.to_thread(running.config.write_bytes, await asyncio.to_thread(path.read_bytes))
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError) as caught:
             await running.service.reload()
-        assert (running.service.config, running.workstations()) == before, path.name
-    assert "emuwatch_config_last_reload_successful 0" in await running.scrape()
-    assert running.service.status().last_reload_ok is False
-    async with aiohttp.ClientSession() as session, session.get(running.service.url) as response:
-        assert "config.yaml" in await response.text()
+        assert running.service.config is before, path.name
+        assert running.workstations() == watched, path.name
+        assert "emuwatch_config_last_reload_successful 0" in await running.scrape(), path.name
+        page = html.unescape(await running.page())
+        assert "reload was refused" in page, path.name
+        assert str(caught.value.problems[0])[:500] in page, path.name
 
 
 async def test_reload__workstation_removed__is_gone_from_page_and_metrics_and_the_other_keeps_its_history(
@@ -99,3 +115,18 @@ async def test_change_of_the_file__without_a_signal__is_reloaded_soon(running: R
             await asyncio.sleep(0.1)
     assert running.service.status().last_reload_ok
     assert running.workstations() == {"ws-01"}
+    (event,) = await running.reloads()
+    assert (event.subject, event.new, event.who) == ("files", "ok", "")
+
+
+async def test_change_that_adds_an_inventory_file__is_reloaded_once(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    moved = {"workstations": [running.document["workstations"].pop()]}
+    text = yaml.safe_dump(moved)
+    await asyncio.to_thread((tmp_path / "inventory" / "a.yaml").write_text, text)
+    await running.write({**running.document, "inventory_files": ["inventory/*.yaml"]})
+    await running.service.reload(who="alice")
+    assert running.workstations() == {"ws-01", "ws-02"}
+    await asyncio.sleep(4 * LOOK)  # whatever else were reloaded would be by now
+    (event,) = await running.reloads()
+    assert (event.subject, event.new, event.who, event.message) == ("request", "ok", "alice", "2 workstations")

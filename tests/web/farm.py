@@ -54,6 +54,7 @@ class Farm:
     quiet: Silences = field(default_factory=Silences)
     snapshots: int = 0
     reloads: int = 0
+    who: str = ""
     trouble: BaseException | None = None
 
     def snapshot(self) -> tuple[WorkstationState, ...]:
@@ -87,7 +88,8 @@ class Farm:
         self.quiet.put(over := ended(silence, who=who, at=NOW))
         return over
 
-    async def reload(self) -> None:
+    async def reload(self, who: str) -> None:
+        self.who = who
         self.reloads += 1
         if self.trouble is not None:
             raise self.trouble

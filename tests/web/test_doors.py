@@ -153,6 +153,14 @@ async def test_healthy__says_so_while_ready__waits_for_the_checks(client: Client
 async def test_reload__with_the_token__reloads_once(client: Client, farm: Farm) -> None:
     async with client.post("/-/reload", headers=HOLDER) as response:
         assert (response.status, await response.text(), farm.reloads) == (200, "reloaded\n", 1)
+    assert farm.who == "operator"
+
+
+async def test_reload__with_a_name__is_done_by_whoever_that_is(client: Client, farm: Farm) -> None:
+    async with client.post("/-/reload", headers=HOLDER, json={"who": " alice "}) as response:
+        assert (response.status, farm.who) == (200, "alice")
+    async with client.post("/-/reload", headers=HOLDER, json={"who": 1}) as response:
+        assert (response.status, farm.reloads) == (400, 1)
 
 
 async def test_reload__of_a_bad_config__names_every_problem(client: Client, farm: Farm) -> None:

@@ -48,7 +48,7 @@ def past() -> Past:
 
 @pytest.fixture
 async def client(feed: Feed, past: Past) -> AsyncIterator[Client]:
-    async def reload() -> None:
+    async def reload(_: str) -> None:
         raise AssertionError
 
     app = make_app(

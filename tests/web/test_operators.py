@@ -58,7 +58,7 @@ def hand() -> Hand:
 
 @pytest.fixture
 async def client(hand: Hand) -> AsyncIterator[Client]:
-    async def reload() -> None:
+    async def reload(_: str) -> None:
         raise AssertionError
 
     app = make_app(

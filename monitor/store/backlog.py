@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -18,8 +18,7 @@ class Backlog:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._waiting: deque[Event] = deque()
-        self._taken = 0
+        self._waiting: dict[str, Event] = {}
         self._latest: deque[Event] = deque(maxlen=LATEST)
         self.dropped = 0
 
@@ -31,26 +30,31 @@ class Backlog:
         """Take one more; the oldest goes when there is no room."""
         self._latest.append(event)
         if len(self._waiting) >= self._room:
-            self._waiting.popleft()
-            self._taken = max(0, self._taken - 1)
+            del self._waiting[next(iter(self._waiting))]
             self.dropped += 1
-        self._waiting.append(event)
+        self._waiting[event.id] = event
 
-    def take(self, most: int) -> Sequence[Event]:
-        """Return the oldest ones, to be written."""
-        taken = list(islice(self._waiting, most))
-        self._taken = len(taken)
-        return taken
+    def take(self, most: int, *, of: Collection[str], without: Collection[str]) -> Sequence[Event]:
+        """Return what is to be written next.
 
-    def done(self) -> None:
-        """Let go of those that were taken: they are written."""
-        for _ in range(self._taken):
-            self._waiting.popleft()
-        self._taken = 0
+        Args:
+            most: How many of the oldest.
+            of: Workstations of which all are taken, on top of that.
+            without: Workstations of which none is taken.
+
+        """
+        whole = [event for event in self._waiting.values() if event.workstation in of]
+        others = (e for e in self._waiting.values() if e.workstation not in of and e.workstation not in without)
+        return [*whole, *islice(others, most)]
+
+    def done(self, events: Iterable[Event]) -> None:
+        """Let go of those that are written."""
+        for event in events:
+            self._waiting.pop(event.id, None)
 
     def waiting(self, asked: Asked) -> dict[str, Event]:
         """Return those not written yet that are asked for, by id."""
-        return {event.id: event for event in self._waiting if asked.admits(event)}
+        return {event.id: event for event in self._waiting.values() if asked.admits(event)}
 
     def latest(self, asked: Asked) -> dict[str, Event]:
         """Return the latest that are asked for, written or not, by id."""

@@ -1,4 +1,8 @@
-"""Writes what changed: in slices of a few workstations, so that neither the loop nor the store is held for long."""
+"""Writes what changed: in slices of a few workstations, so that neither the loop nor the store is held for long.
+
+What happened to a workstation is written with what is believed of it since, or not at all: a crash between the two
+would leave events of a change the next process has not seen, as far as it knows, and records anew.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from monitor.store.tables import METADATA
 SLICE: Final = 4
 """Workstations compared and written at once."""
 BATCH: Final = 200
-"""Events written at once."""
+"""Events of other workstations, or of none, written at once."""
 
 
 class Writer:
@@ -91,13 +95,13 @@ class Writer:
         at = self._wall()
         try:
             changes = _joined([self._ledger.compare(name, self._true(name), at) for name in names])
-            events = self._backlog.take(BATCH)
+            events = self._backlog.take(BATCH, of=names, without=self._stale)
             if changes.fresh or changes.gone or events:
                 await self._database.write(lambda connection: _write(connection, changes, events, at))
         except BaseException:
             self._stale.update(names)
             raise
-        self._backlog.done()
+        self._backlog.done(events)
         self._ledger.wrote(changes, at)
 
     def _true(self, workstation: str) -> Iterator[Thing]:

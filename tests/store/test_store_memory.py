@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,8 +14,10 @@ from monitor.breaker.machine import Policy, State
 from monitor.breaker.registry import Breakers
 from monitor.events import Asked, Event, Kind
 from monitor.fleet import Fleet
-from monitor.model import Category, EmulatorRun, Key, Result, Status, Target
+from monitor.model import Category, EmulatorRun, Key, Result, Status, Target, Workstation
 from monitor.store import Database, Memory, Past, StoreError
+from monitor.store.database import Work
+from monitor.store.history import find
 from monitor.store.memory import RETRY
 from monitor.store.rows import load
 from tests.breaker.fakes import probe_error
@@ -133,6 +136,38 @@ async def test_observe__changes__become_events_once(process: Making) -> None:
     ]
     statuses = await one.events(kinds=(Kind.CHECK,))
     assert [(event.old, event.new, event.subject) for event in statuses] == [("unknown", "up", "ldplayer")]
+
+
+async def test_write__of_many_at_once__leaves_no_moment_at_which_events_and_beliefs_differ(
+    process: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever transaction a crash comes after: who is told to have gone down is believed to be down."""
+    targets = [a_target(workstation=Workstation(id=f"ws-{number:02}", host="127.0.0.1")) for number in range(20)]
+    one = process(*targets, room=1000)
+    await one.start()
+    for target in targets:
+        one.apply(answered(target, NOW))
+    await one.written()
+    write, seen = one.database.write, []
+
+    async def watched(work: Work[Any], *, anywhere: bool = False) -> object:
+        done = await write(work, anywhere=anywhere)
+        asked = Asked(kinds=(Kind.CHECK,), limit=1000)
+        events = await one.database.read(lambda connection: find(connection, asked))
+        told = {event.workstation for event in events if event.new == "down"}
+        past = await _past(one)
+        believed = {b.workstation for b in past.beliefs if b.kind == "check" and b.status is Status.DOWN}
+        seen.append((told, believed))
+        return done
+
+    monkeypatch.setattr(one.database, "write", watched)
+    for target in targets:
+        one.apply(failed(target, NOW + 1))
+        one.apply(failed(target, NOW + 2))
+    await one.written()
+    assert len(seen) >= 5
+    assert all(told == believed for told, believed in seen)
+    assert len(seen[-1][0]) == 20
 
 
 async def test_breaker__trip_and_orders__become_events_with_who_and_why(process: Making) -> None:

@@ -40,8 +40,9 @@ ROOM: Final = 20_000
 """Events that wait while the store is away."""
 RETRY: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until the store is tried again, the last one over and over."""
+PRUNE_FIRST: Final = 60.0
 PRUNE: Final = 3600.0
-"""Seconds between two prunings."""
+"""Seconds until the first pruning, so that a service that is restarted often prunes as well; and between two."""
 
 _EDGES: Final = {
     EventKind.OPENED: (Kind.TRIPPED, "closed", "open"),
@@ -284,10 +285,11 @@ class Memory:
         self._up, self._lost, self._since, self._problem = True, False, self._wall(), ""
 
     async def _prune_often(self) -> None:
+        await asyncio.sleep(PRUNE_FIRST)
         while True:
-            await asyncio.sleep(PRUNE)
             with suppress(StoreError):  # the writer tells of it
                 await self.prune()
+            await asyncio.sleep(PRUNE)
 
 
 def _newest(found: dict[str, Event], asked: Asked) -> tuple[Event, ...]:

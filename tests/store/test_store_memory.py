@@ -15,7 +15,7 @@ from monitor.breaker.registry import Breakers
 from monitor.events import Asked, Event, Kind
 from monitor.fleet import Fleet
 from monitor.model import Category, EmulatorRun, Key, Result, Status, Target, Workstation
-from monitor.store import Database, Memory, Past, StoreError
+from monitor.store import Database, Memory, Past, StoreError, memory
 from monitor.store.database import Work
 from monitor.store.history import find
 from monitor.store.memory import RETRY
@@ -338,3 +338,15 @@ async def test_lost__goes_on_and_writes_what_is_still_true_when_it_is_back(
 
 async def _refuse() -> None:
     raise StoreError("no")
+
+
+async def test_prune__begins_soon_after_the_start(process: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = process(a_target())
+    before.memory.add(before.memory.stamp.event(Kind.RELOAD, at=NOW - 100 * 86_400.0))
+    await before.start()
+    await before.written()
+    monkeypatch.setattr(memory, "PRUNE_FIRST", 0.2)
+    await process(a_target()).start()
+    async with asyncio.timeout(10):
+        while await before.events(kinds=(Kind.RELOAD,)):  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.01)

@@ -56,8 +56,9 @@ class Fleet:
         old, self._hosts = self._hosts, {}
         for workstation in sorted(workstations, key=lambda w: w.id):
             host = old.get(workstation.id)
-            if host is None or host.workstation != workstation:
+            if host is None or host.workstation.host != workstation.host:
                 host = Host(workstation)
+            host.workstation = workstation
             self._hosts[workstation.id] = host
         wanted: dict[str, dict[str, Target]] = {}
         for target in targets:
@@ -150,12 +151,17 @@ class Fleet:
 
 
 def _same(one: Target, other: Target) -> bool:
-    """Whether two targets are the same check: a reload and a refill make equal ones anew."""
-    return one is other or (one == other and one.params == other.params)
+    """Whether two targets ask the same: a reload may change how often, how strictly, and under which labels."""
+    return one is other or _asks(one) == _asks(other)
+
+
+def _asks(target: Target) -> object:
+    where = target.workstation.id, target.workstation.host, target.adb_port
+    return where, target.name, target.kind, target.path, target.through, target.params
 
 
 def _adopt(host: Host, targets: Mapping[str, Target]) -> None:
-    """Give a host its checks: equal targets keep what is known of them, changed ones start anew."""
+    """Give a host its checks: those that ask the same keep what is known of them, others start anew."""
     old, host.checks = host.checks, {}
     for name, target in targets.items():
         kept = old.get(name)

@@ -172,7 +172,7 @@ class Workstation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One check of one workstation, ready to run; equal targets are the same check after a reload."""
+    """One check of one workstation, ready to run."""
 
     workstation: Workstation
     name: str

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.checks import CheckParams
 from monitor.fleet import Fleet
 from monitor.model import (
     Category,
@@ -22,6 +24,7 @@ from monitor.model import (
     WorkstationState,
 )
 from tests.fakes import (
+    NoParams,
     a_console,
     a_login,
     a_target,
@@ -380,11 +383,56 @@ def test_replace__equal_target__keeps_its_history() -> None:
     assert fleet.apply(answered(again, 2.0)) == ()
 
 
-def test_replace__changed_target__starts_anew() -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        a_target(params=NoParams()),
+        a_target(interval=5.0),
+        a_target(timeout=1.0),
+        a_target(critical=True),
+        a_target(labels={"team": "red"}),
+        a_target(workstation=replace(a_workstation(), site="hanoi", labels={"rack": "b"}, code_page="cp936")),
+    ],
+)
+def test_replace__target_that_asks_the_same__keeps_its_history_and_is_shown_as_it_is_now(changed: Target) -> None:
+    fleet = watching(rdp := a_target(), console := a_console())
+    fleet.apply(answered(console, 0.5, entities=(an_emulator(0),)))
+    for at in (1.0, 2.0):
+        fleet.apply(failed(rdp, at))
+    before = shown(fleet)
+    fleet.replace([changed.workstation], [changed, a_console(changed.workstation)])
+    after = shown(fleet)
+    assert (after.status, after.since, after.message) == (before.status, before.since, before.message)
+    assert [(c.status, c.since, c.message) for c in after.checks] == [
+        (c.status, c.since, c.message) for c in before.checks
+    ]
+    assert after.emulators == before.emulators
+    assert (after.workstation, check(fleet, "rdp").target) == (changed.workstation, changed)
+    assert fleet.apply(failed(rdp, 3.0)) == (), "a run that began before it still counts"
+    assert check(fleet, "rdp").last_run == 3.0
+
+
+class OtherParams(CheckParams):
+    port: int = 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        a_target(params=OtherParams()),
+        a_target("rdp", network("tcp:3390")),
+        a_target(adb_port=5555),
+        a_target(kind="http"),
+        a_target(workstation=replace(a_workstation(), host="127.0.0.2")),
+    ],
+)
+def test_replace__target_that_asks_something_else__starts_anew(changed: Target) -> None:
     fleet = watching(rdp := a_target())
     fleet.apply(answered(rdp, 1.0))
-    fleet.replace([a_workstation()], [a_target(interval=5.0)])
+    fleet.replace([changed.workstation], [changed])
     assert check(fleet, "rdp").status is Status.UNKNOWN
+    fleet.apply(answered(rdp, 2.0))
+    assert check(fleet, "rdp").status is Status.UNKNOWN, "a run that began before it says nothing of it"
 
 
 def test_replace__workstation_gone__is_forgotten() -> None:

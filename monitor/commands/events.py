@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,9 +25,14 @@ from monitor.config import load
 from monitor.errors import ConfigError
 from monitor.events import Asked, Event, Kind, since
 
+if TYPE_CHECKING:
+    from monitor.store import Database
+
 USAGE: Final = 2
 UNREAD: Final = 3
 MOST: Final = 1_000_000
+SHOWN: Final = 1000
+"""Events a table shows unless more are asked for, and those read at once."""
 _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 
 
@@ -32,7 +40,12 @@ def events(
     span: Annotated[str, typer.Option("--since", help="How far back (24h, 7d), or from when (RFC 3339).")] = "24h",
     kind: Annotated[list[Kind] | None, typer.Option(help="Only these kinds; may be repeated.")] = None,
     workstation: Annotated[str, typer.Option(help="Only those of one workstation.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=MOST, help="The latest so many.")] = 1000,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST, help=f"The latest so many. Default: {SHOWN}, with --json all.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 - a flag
     config: Annotated[Path, typer.Option("--config", "-c", help="The config file.")] = Path("config.yaml"),
 ) -> None:
@@ -44,28 +57,56 @@ def events(
         _end(str(error), USAGE)
     except ValueError as error:
         _end(f"--since: {error}", USAGE)
-    asked = Asked(kinds=tuple(kind or ()), workstation=workstation, since=moment, limit=limit)
-    found = asyncio.run(_read(url, asked))
-    found.reverse()
+    asked = Asked(kinds=tuple(kind or ()), workstation=workstation, since=moment, limit=limit or SHOWN)
+    if as_json and limit is None:
+        asyncio.run(_each(url, asked))
+        return
+    found = asyncio.run(_latest(url, replace(asked, limit=asked.limit + 1)))
+    more = len(found) > asked.limit
+    found = found[: asked.limit][::-1]
     if as_json:
-        for event in found:
-            typer.echo(json.dumps(asdict(event) | {"at": _iso(event.at)}, ensure_ascii=False))
+        _dump(found)
     else:
         _print(found)
+    if more and limit is None:
+        typer.echo(f"only the latest {asked.limit} are shown: say --limit, or --json for all", err=True)
 
 
-async def _read(url: str, asked: Asked) -> list[Event]:
+async def _latest(url: str, asked: Asked) -> list[Event]:
+    from monitor.store.history import find  # noqa: PLC0415 - the other commands start faster without
+
+    async with _reading(url) as database:
+        return await database.read(lambda connection: find(connection, asked))
+
+
+async def _each(url: str, asked: Asked) -> None:
+    """Print all of them, in stretches: a store may hold millions."""
+    from monitor.store.history import following  # noqa: PLC0415 - the other commands start faster without
+
+    async with _reading(url) as database:
+        after: str | None = ""
+        while after is not None:
+            found, after = await database.read(partial(following, asked=asked, after=after))
+            _dump(found)
+
+
+@asynccontextmanager
+async def _reading(url: str) -> AsyncIterator[Database]:
     from monitor.store import Database, StoreError  # noqa: PLC0415 - the other commands start faster without
-    from monitor.store.history import find  # noqa: PLC0415 - the same
 
     database = Database(url)
     try:
         await database.look()
-        return await database.read(lambda connection: find(connection, asked))
+        yield database
     except StoreError as error:
         _end(f"the store can't be read: {error}", UNREAD)
     finally:
         await database.aclose()
+
+
+def _dump(found: Iterable[Event]) -> None:
+    for event in found:
+        typer.echo(json.dumps(asdict(event) | {"at": _iso(event.at)}, ensure_ascii=False))
 
 
 def _print(found: list[Event]) -> None:

@@ -89,12 +89,15 @@ class Database:
         """Connect to read, and change nothing: not even the schema, which must be the newest.
 
         Raises:
-            StoreError: There is no store, or not one this version can read.
+            StoreError: There is no store, or not one this version, or this user, can read.
 
         """
-        if self.file is not None and not await asyncio.to_thread(self.file.is_file):
-            raise StoreError("there is none yet")
-        self._engine, migrations = await asyncio.to_thread(self._make)
+        try:
+            if self.file is not None and not await asyncio.to_thread(self.file.is_file):
+                raise StoreError("there is none yet")
+            self._engine, migrations = await asyncio.to_thread(self._make, reads=True)
+        except OSError as error:
+            raise store_error(error) from error
 
         async def check(connection: AsyncConnection) -> None:
             await connection.run_sync(migrations.check)
@@ -177,16 +180,20 @@ class Database:
             among.add(task)
         task.add_done_callback(ended)
 
-    def _make(self) -> tuple[AsyncEngine, Migrations]:
+    def _make(self, *, reads: bool = False) -> tuple[AsyncEngine, Migrations]:
         """Build the engine; reads modules and touches the file, so it runs in a thread."""
         if self.file is None:
             engine = _postgres(self._url, self._answer)
             import asyncpg  # noqa: PLC0415 - an extra
 
             self._foreign = (*FOREIGN, asyncpg.PostgresError, asyncpg.InterfaceError)
+        elif reads:
+            place = self._url.set(database=self.file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
+            engine = _sqlite(place, self._busy)
         else:
             os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
             engine = _sqlite(self._url, self._busy)
+            _settle(engine)
         return engine, Migrations()
 
 
@@ -217,10 +224,6 @@ def _sqlite(url: URL, busy: float) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: object) -> None:  # the driver's own class
         connection.isolation_level = None  # the driver begins no transactions of its own, which leave DDL out
-        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA {setting}")
-            cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
@@ -228,3 +231,14 @@ def _sqlite(url: URL, busy: float) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _settle(engine: AsyncEngine) -> None:
+    """Have SQLite keep a log of what is written, so that readers and the writer do not wait for each other."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def settings(connection: Any, _: object) -> None:  # the driver's own class
+        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA {setting}")
+            cursor.close()

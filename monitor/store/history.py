@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, and_, delete, exists, or_, select
+from sqlalchemy import RowMapping, Select, and_, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,7 +35,24 @@ def _row(event: Event) -> dict[str, Any]:
 
 async def find(connection: AsyncConnection, asked: Asked) -> list[Event]:
     """Read the events asked for, the newest first."""
-    query = select(EVENTS).order_by(EVENTS.c.id.desc()).limit(asked.limit)
+    query = _wanted(asked).order_by(EVENTS.c.id.desc()).limit(asked.limit)
+    return list(_known((await connection.execute(query)).mappings()))
+
+
+async def following(connection: AsyncConnection, asked: Asked, after: str) -> tuple[list[Event], str | None]:
+    """Read the events asked for that come after the one of an id, the oldest first, no more than `asked.limit`.
+
+    Returns:
+        They, and the id to go on after; None: that was all.
+
+    """
+    query = _wanted(asked).where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(asked.limit)
+    rows = (await connection.execute(query)).mappings().all()
+    return list(_known(rows)), rows[-1]["id"] if len(rows) == asked.limit else None
+
+
+def _wanted(asked: Asked) -> Select[Any]:
+    query = select(EVENTS)
     if asked.kinds:
         query = query.where(EVENTS.c.kind.in_([kind.value for kind in asked.kinds]))
     if asked.workstation:
@@ -44,8 +61,7 @@ async def find(connection: AsyncConnection, asked: Asked) -> list[Event]:
         query = query.where(EVENTS.c.at >= asked.since)
     if asked.before:
         query = query.where(EVENTS.c.id < clean(asked.before))
-    found = (await connection.execute(query)).mappings()
-    return list(_known(found))
+    return query
 
 
 def _known(found: Iterable[RowMapping]) -> Iterable[Event]:

@@ -30,6 +30,7 @@ from monitor.gateway import Gateways
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
 from monitor.model import Key, Result, Workstation
+from monitor.names import Names
 from monitor.notices import monitor_group
 from monitor.notify import Attempt, Notifier, Outbox, StoredJournal
 from monitor.phase import shard_of
@@ -98,10 +99,14 @@ class Service:
             breakers=self.breakers,
             sinks=("metrics", "log", "memory", "notify"),
         )
+        self.names = Names()
         self.transports = Transports(kinds=discover_transports(), credentials=config.credentials)
         self.heartbeat = Heartbeat(lagged=self.metrics.loop_lag, jumped=self._jumped)
         dispatcher = Dispatcher(
-            checks=discover_checks(), reach=self.transports.reach, places=places(config.process_places)
+            checks=discover_checks(),
+            reach=self.transports.reach,
+            places=places(config.process_places),
+            kept_waiting=lambda target, since: self.names.kept_waiting(target.workstation.host, since),
         )
         self.gateways = Gateways(probe=dispatcher.probe, stalled=self.heartbeat.stalled)
         self.gateways.turned = self._cut_off
@@ -177,6 +182,7 @@ class Service:
             ConfigError: The operator token can't be written or read.
 
         """
+        self.names.serve(asyncio.get_running_loop())
         token = await asyncio.to_thread(operator_token, self.config.data_dir)
         await self._listen(token)
         self._apply(self.config)
@@ -215,6 +221,7 @@ class Service:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self.names.leave()
 
     async def reload(self, cause: Cause = Cause.REQUEST, *, who: str = "") -> None:
         """Load the config file again and take it whole, or keep the running one.

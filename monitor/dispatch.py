@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from monitor.checks import AnyCheck, Reach
-from monitor.errors import ProbeError
+from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Lane, Observation, Reason, Severity, Target
 
 DESCRIPTORS_KEPT: Final = 128
@@ -123,10 +124,29 @@ class Dispatcher:
     """Runs probes in this process, each in its lane and under its deadline."""
 
     def __init__(
-        self, *, checks: Mapping[str, AnyCheck], reach: Callable[[Target], LayeredReach], places: Mapping[Lane, int]
+        self,
+        *,
+        checks: Mapping[str, AnyCheck],
+        reach: Callable[[Target], LayeredReach],
+        places: Mapping[Lane, int],
+        kept_waiting: Callable[[Target, float], bool] = lambda *_: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Keep the parts.
+
+        Args:
+            checks: By name.
+            reach: Makes what a run may touch.
+            places: Of each lane.
+            kept_waiting: Whether a run waited for something of the monitor's own since a moment of `clock`; then a
+                deadline it missed is nobody else's fault.
+            clock: Monotonic seconds.
+
+        """
         self._checks = checks
         self._reach = reach
+        self._kept_waiting = kept_waiting
+        self._clock = clock
         self._places = {lane: Places(places[lane]) for lane in Lane}
 
     @asynccontextmanager
@@ -146,11 +166,14 @@ class Dispatcher:
         """
         check = self._checks[target.kind]
         reach = self._reach(target)
-        deadline = asyncio.timeout(target.timeout)
+        deadline, began = asyncio.timeout(target.timeout), self._clock()
         try:
             async with deadline:
                 return await check.probe(target, target.params, reach)
         except TimeoutError:
+            if deadline.expired() and self._kept_waiting(target, began):
+                host = target.workstation.host
+                raise LocalError(f"names that hang take the threads in which {host} would be looked up") from None
             if deadline.expired():
                 raise struck(target, reach.layer) from None
             raise

@@ -13,6 +13,7 @@ from monitor.config import Config
 from monitor.dispatch import Dispatcher, places
 from monitor.fleet import Fleet
 from monitor.model import Target, WorkstationState
+from monitor.names import Names
 from monitor.reach import Transports
 from monitor.runner import Runner
 from monitor.transports import discover as discover_transports
@@ -33,17 +34,25 @@ async def probe_once(config: Config, targets: Sequence[Target], *, record: Path 
     once = [replace(target, down_after=1, up_after=1) for target in targets]
     workstation = once[0].workstation
     transports = Transports(kinds=discover_transports(), credentials=config.credentials, record=record)
+    names = Names()
+    names.serve(asyncio.get_running_loop())
     fleet = Fleet()
     fleet.replace([workstation], once)
     runner = Runner(
         breakers=Breakers(policies=config.policies),
-        dispatcher=Dispatcher(checks=discover_checks(), reach=transports.reach, places=places(config.process_places)),
+        dispatcher=Dispatcher(
+            checks=discover_checks(),
+            reach=transports.reach,
+            places=places(config.process_places),
+            kept_waiting=lambda target, since: names.kept_waiting(target.workstation.host, since),
+        ),
     )
     try:
         for result in await asyncio.gather(*map(runner.run, once)):
             fleet.apply(result)
     finally:
         await transports.aclose()
+        names.leave()
     state = fleet.workstation(workstation.id)
     assert state is not None, "the fleet was given this workstation"  # noqa: S101 - for the type checker
     return state

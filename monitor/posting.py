@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic import SecretStr
 
-from monitor.errors import NETWORK_ERRORS, EmuwatchError, ProbeError, classify
+from monitor.errors import NETWORK_ERRORS, EmuwatchError, LocalError, ProbeError, classify
 
 SENT: Final = 299
 """The highest HTTP status that means yes."""
@@ -110,7 +110,7 @@ async def post(
     try:
         async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
             status, retry_after = answer.status, answer.headers.get("Retry-After")
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, LocalError) as error:
         found = classify(error, _ERRORS, where=str(urlsplit(url).hostname))
         words = str(found) if isinstance(found, ProbeError) else f"failed: {type(error).__name__}"
         raise NotSentError(words) from None

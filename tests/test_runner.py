@@ -32,7 +32,9 @@ class FakeReach:
 class Bench:
     """A runner over real breakers, with one check whose behaviour each test gives."""
 
-    def __init__(self, behave: Probe, **options: Any) -> None:
+    def __init__(
+        self, behave: Probe, *, kept_waiting: Callable[[Target, float], bool] = lambda *_: False, **options: Any
+    ) -> None:
         self.clock = FakeClock()
         self.breakers = Breakers(clock=self.clock, policies={c: Policy(failures=3) for c in Category})
 
@@ -45,7 +47,7 @@ class Bench:
         }
         reach: Any = FakeReach
         places = dict.fromkeys(Lane, 4)
-        dispatcher = Dispatcher(checks=checks, reach=reach, places=places)
+        dispatcher = Dispatcher(checks=checks, reach=reach, places=places, kept_waiting=kept_waiting, clock=self.clock)
         self.runner = Runner(breakers=self.breakers, dispatcher=dispatcher, wall=lambda: 5.0, **options)
 
     def state(self, key: Key) -> State:
@@ -236,6 +238,18 @@ async def test_run__failure_while_nothing_was_wrong_with_us__counts() -> None:
     bench = Bench(raising(error(Category.NETWORK)), cut_off=lambda _: "")
     result = await bench.runner.run(target := a_target())
     assert (result.outcome, bench.failures(target.path[0])) == (Outcome.FAILURE, 1)
+async def test_deadline__of_a_run_that_waited_for_a_thread_of_ours__blames_nobody() -> None:
+    waits: list[tuple[str, float]] = []
+
+    def kept_waiting(target: Target, since: float) -> bool:
+        waits.append((target.name, since))
+        return True
+
+    bench = Bench(hanging, kept_waiting=kept_waiting)
+    result = await bench.runner.run(target := a_target(timeout=0.01))
+    assert (result.outcome, result.failure, waits) == (Outcome.ERROR, None, [("rdp", 1000.0)])
+    assert "the threads in which 127.0.0.1 would be looked up" in (result.local or "")
+    assert bench.failures(target.path[0]) == 0
 
 
 async def test_run__trouble_of_our_own__counts_against_nobody() -> None:

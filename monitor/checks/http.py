@@ -31,6 +31,8 @@ from monitor.errors import NETWORK_ERRORS, Blame, LocalError, ProbeError, Table,
 from monitor.model import Category, Fact, Observation, Reason, Severity, Target, Verdict
 
 _NET: Final = Category.NETWORK
+READING: Final = 1.0
+"""Seconds a file of the monitor's own may take to be read; no host is to blame for a disk that hangs."""
 
 
 def _bad(reason: Reason, words: str) -> Blame:
@@ -279,8 +281,9 @@ async def _trust(verify: bool | Path, where: str) -> ssl.SSLContext | bool:  # n
     if isinstance(verify, bool):
         return verify
     try:
-        return await asyncio.to_thread(lambda: _load(verify, verify.stat().st_mtime_ns))
-    except OSError as exc:  # an ssl.SSLError is one: no PEM in it
+        async with asyncio.timeout(READING):
+            return await asyncio.to_thread(lambda: _load(verify, verify.stat().st_mtime_ns))
+    except OSError as exc:  # an ssl.SSLError is one: no PEM in it; a TimeoutError too
         raise LocalError(f"{where}: no certificate authorities can be read from {verify}") from exc
 
 

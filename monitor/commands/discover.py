@@ -28,6 +28,7 @@ from monitor.discovery.screen import Shown, progress, summary, table
 from monitor.discovery.targets import MOST, hosts
 from monitor.discovery.trust import USUAL_FILE, Trust
 from monitor.discovery.write import Host, Login, config
+from monitor.names import Names
 from monitor.transports import Credential
 
 NOTHING: Final = 1
@@ -138,6 +139,7 @@ def discover(  # noqa: PLR0913, PLR0917 - the options of a command
 async def _search(
     names: Sequence[str], doors: Sequence[Door], scanner: Scanner, looker: Looker, found: _Found, shown: Shown
 ) -> None:
+    Names().serve(asyncio.get_running_loop())
     await scanner.scan(names, doors, found.survey)
     places = asyncio.Semaphore(LOOKING)
 

@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import asyncssh
 from pydantic import Field
@@ -27,6 +27,9 @@ from monitor.transports.ssh.command import Command
 from monitor.transports.ssh.dial import ENDING, Dial, Link
 from monitor.transports.ssh.errors import GONE, USING
 from monitor.transports.ssh.stream import SshStream, not_opened
+
+READING: Final = 1.0
+"""Seconds a file of the monitor's own may take to be read; no host is to blame for a disk that hangs."""
 
 
 class Params(TransportParams):
@@ -109,7 +112,9 @@ class SshTransport:
         return await self._dial.wait(mark)
 
     async def _connect(self, dial: Dial) -> Link:
-        known_hosts, credential = await asyncio.to_thread(self._known_hosts), self._credential
+        async with asyncio.timeout(READING):
+            known_hosts = await asyncio.to_thread(self._known_hosts)
+        credential = self._credential
         secret = credential.password.get_secret_value() if credential.password else None
         phrase = credential.passphrase.get_secret_value() if credential.passphrase else None
         agent = self._params.agent

@@ -1,7 +1,8 @@
-"""How breakers recover on time: a trial when the open time is over, and the quick return of what was suppressed.
+"""How breakers recover on time: a trial when the open time is over, and the quick return of whoever has no answer.
 
-Without this a breaker would still recover, by the next run whose path holds it, but an interval late; and what it
-suppressed would wait for its own next turn. All on the event loop; breakers may tell of their events from any thread.
+Without this a breaker would still recover, by the next run whose path holds it, but an interval late; and the checks
+that failed or were refused meanwhile would stay so until their own next turn. All on the event loop; breakers may tell
+of their events from any thread.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from monitor.model import Key, Outcome, Result, Target
 from monitor.phase import phase
 
 RETURN: Final = 4.0
-"""Seconds within which suppressed checks run after their breaker closed, at the most."""
+"""Seconds within which checks without an answer run after a breaker on their way closed, at the most."""
 PACE: Final = 0.05
 """Seconds between two of them, when there are few."""
 TRIAL_MARGIN: Final = 0.01
@@ -45,9 +46,12 @@ class Recovery:
 
     def __init__(self, breakers: Breakers) -> None:
         self._breakers = breakers
+        self._targets: dict[str, Target] = {}
         self._by_key: dict[Key, list[Target]] = {}
-        self._suppressed: dict[Key, dict[str, Target]] = {}
-        self._blocked_by: dict[str, Key] = {}
+        self._unanswered: set[str] = set()
+        """Checks whose last run brought no answer: it failed, or a breaker refused it."""
+        self._outdated: set[str] = set()
+        """Checks under way since before a breaker on their way closed; that they fail is old news."""
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._returns: set[asyncio.TimerHandle] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,9 +59,16 @@ class Recovery:
         self._busy: Callable[[Target], bool] = lambda _: False
         breakers.subscribe(self._heard_event)
 
-    def start(self, *, run: Run, busy: Callable[[Target], bool]) -> None:
-        """Begin on the running loop, with the trials of breakers that are open already."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, *, run: Run, busy: Callable[[Target], bool], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin, with the trials of breakers that are open already.
+
+        Args:
+            run: Starts a run.
+            busy: Whether a run of a target is under way.
+            loop: Whose timers to use; None: the running one's.
+
+        """
+        self._loop = loop or asyncio.get_running_loop()
         self._run, self._busy = run, busy
         for state in self._breakers.items():
             if state.state is State.OPEN and state.forced is None and state.retry_after is not None:
@@ -73,43 +84,34 @@ class Recovery:
 
     def replace(self, targets: Iterable[Target]) -> None:
         """Take the targets of a new config."""
-        self._by_key = {}
-        names = {}
-        for target in targets:
-            names[target.id] = target
+        before, self._by_key = self._by_key, {}
+        self._targets = {target.id: target for target in targets}
+        for target in self._targets.values():
             for key in target.path:
                 self._by_key.setdefault(key, []).append(target)
         for key, candidates in self._by_key.items():
             candidates.sort(key=partial(_fitness, key))
-        for gone in self._blocked_by.keys() - names.keys():
-            self._release(gone)
-        for waiting in self._suppressed.values():
-            waiting.update((name, names[name]) for name in waiting)
+        self._unanswered &= self._targets.keys()
+        self._outdated &= self._targets.keys()
+        self._catch_up(self._by_key.keys() - before.keys())
 
     def heard(self, result: Result) -> None:
-        """Note who waits for which breaker."""
-        if result.outcome is Outcome.SKIPPED:
+        """Note who has no answer, and run it again soon when its breakers closed while it was under way."""
+        name = result.target.id
+        if result.outcome is Outcome.SKIPPED or name not in self._targets:
             return
-        self._release(result.target.id)
-        if result.outcome is Outcome.SUPPRESSED and result.blocked is not None and result.target in self._of(result):
-            key = result.blocked.key
-            self._suppressed.setdefault(key, {})[result.target.id] = result.target
-            self._blocked_by[result.target.id] = key
+        outdated = name in self._outdated
+        self._outdated.discard(name)
+        if result.observation is not None:
+            self._unanswered.discard(name)
+            return
+        self._unanswered.add(name)
+        if outdated:
+            self._later(PACE, name)
 
     def trial_due(self, key: Key) -> bool:
         """Whether a trial of this breaker is scheduled."""
         return key in self._timers
-
-    def _of(self, result: Result) -> list[Target]:
-        return self._by_key.get(result.target.path[-1], [])
-
-    def _release(self, name: str) -> None:
-        key = self._blocked_by.pop(name, None)
-        if key is not None:
-            waiting = self._suppressed[key]
-            waiting.pop(name, None)
-            if not waiting:
-                del self._suppressed[key]
 
     def _heard_event(self, event: BreakerEvent) -> None:
         if self._loop is not None:
@@ -118,16 +120,17 @@ class Recovery:
     def _act(self, event: BreakerEvent) -> None:
         if self._run is None:
             return
-        if event.kind in {EventKind.OPENED, EventKind.REOPENED} and math.isfinite(event.retry_after):
-            self._schedule(event.key, event.retry_after)
-        elif event.kind in {EventKind.CLOSED, EventKind.RESET, EventKind.FORCED}:
+        if event.kind in {EventKind.CLOSED, EventKind.RESET, EventKind.FORCED}:
             self._cancel(event.key)
-            self._return(event.key)
+            if math.isfinite(event.retry_after):
+                self._return(event.key)
+        else:  # the end of a trial's lease too: it may come to no verdict, and who holds it may hang
+            self._schedule(event.key, event.retry_after)
 
     def _schedule(self, key: Key, delay: float) -> None:
         self._cancel(key)
-        loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(delay + TRIAL_MARGIN, self._try, key)
+        if self._loop is not None:
+            self._timers[key] = self._loop.call_later(delay + TRIAL_MARGIN, self._try, key)
 
     def _cancel(self, key: Key) -> None:
         timer = self._timers.pop(key, None)
@@ -135,25 +138,49 @@ class Recovery:
             timer.cancel()
 
     def _try(self, key: Key) -> None:
+        """Run the fittest check that can get as far as this breaker; behind another open one there is none."""
         del self._timers[key]
-        candidates = self._by_key.get(key, [])
+        candidates = [t for t in self._by_key.get(key, ()) if all(self._admits(way) for way in t.path if way != key)]
         target = next((target for target in candidates if not self._busy(target)), None)
         if target is not None and self._run is not None:
             self._run(target)
         elif candidates:
             self._schedule(key, BUSY_RETRY)
 
+    def _admits(self, key: Key) -> bool:
+        breaker = self._breakers.find(key)
+        return breaker is None or not breaker.snapshot().retry_after
+
+    def _catch_up(self, keys: Iterable[Key]) -> None:
+        """Schedule the trial of every one of these that is open by itself and has none scheduled."""
+        for key in keys:
+            breaker = None if key in self._timers else self._breakers.find(key)
+            state = None if breaker is None else breaker.snapshot()
+            if state is not None and state.state is State.OPEN and state.forced is None:
+                self._schedule(key, state.retry_after or 0.0)
+
     def _return(self, key: Key) -> None:
-        """Run what this breaker suppressed, spread by the stable phase of each."""
-        waiting = list(self._suppressed.get(key, {}).values())
+        """Run the checks behind this breaker that have no answer, spread by the stable phase of each."""
+        behind = self._by_key.get(key, [])
+        self._outdated.update(target.id for target in behind if self._busy(target))
+        waiting = [target.id for target in behind if target.id in self._unanswered and target.id not in self._outdated]
         spread = min(RETURN, PACE * len(waiting))
-        loop = asyncio.get_running_loop()
-        for target in waiting:
+        for name in waiting:
+            self._later(phase(name) * spread, name)
+        self._catch_up({way for target in behind for way in target.path})
+
+    def _later(self, delay: float, name: str) -> None:
+        if self._loop is not None:
             handles: list[asyncio.TimerHandle] = []
-            handles.append(loop.call_later(phase(target.id) * spread, self._come_back, target, handles))
+            handles.append(self._loop.call_later(delay, self._come_back, name, handles))
             self._returns.add(handles[0])
 
-    def _come_back(self, target: Target, handles: list[asyncio.TimerHandle]) -> None:
+    def _come_back(self, name: str, handles: list[asyncio.TimerHandle]) -> None:
         self._returns.discard(handles[0])
-        if self._run is not None and not self._busy(target):
+        target = self._targets.get(name)
+        if target is None or name not in self._unanswered or self._run is None:
+            return
+        if self._busy(target):
+            self._outdated.add(name)
+        else:
             self._run(target)

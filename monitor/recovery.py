@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from monitor.breaker.machine import EventKind, State
 from monitor.breaker.permit import BreakerEvent
 from monitor.breaker.registry import Breakers
-from monitor.model import Key, Outcome, Result, Target
+from monitor.model import Category, Key, Outcome, Result, Target
 from monitor.phase import phase
 
 RETURN: Final = 4.0
@@ -48,6 +48,7 @@ class Recovery:
         self._breakers = breakers
         self._targets: dict[str, Target] = {}
         self._by_key: dict[Key, list[Target]] = {}
+        self._by_workstation: dict[str, list[Target]] = {}
         self._unanswered: set[str] = set()
         """Checks whose last run brought no answer: it failed, or a breaker refused it."""
         self._outdated: set[str] = set()
@@ -86,7 +87,9 @@ class Recovery:
         """Take the targets of a new config."""
         before, self._by_key = self._by_key, {}
         self._targets = {target.id: target for target in targets}
+        self._by_workstation = {}
         for target in self._targets.values():
+            self._by_workstation.setdefault(target.workstation.id, []).append(target)
             for key in target.path:
                 self._by_key.setdefault(key, []).append(target)
         for key, candidates in self._by_key.items():
@@ -160,8 +163,12 @@ class Recovery:
                 self._schedule(key, state.retry_after or 0.0)
 
     def _return(self, key: Key) -> None:
-        """Run the checks behind this breaker that have no answer, spread by the stable phase of each."""
-        behind = self._by_key.get(key, [])
+        """Run the checks behind this breaker that have no answer, spread by the stable phase of each.
+
+        An endpoint that answers again is a sign of life of its workstation, so then all of its checks are worth asking.
+        """
+        back = key.category is Category.NETWORK
+        behind = self._by_workstation.get(key.workstation, []) if back else self._by_key.get(key, [])
         self._outdated.update(target.id for target in behind if self._busy(target))
         waiting = [target.id for target in behind if target.id in self._unanswered and target.id not in self._outdated]
         spread = min(RETURN, PACE * len(waiting))

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
 from monitor.app import Service
 from monitor.config import load_text
-from monitor.model import CheckState, Result, Status, SubjectKind, Transition, WorkstationState
+from monitor.model import CheckState, Outcome, Result, Status, SubjectKind, Transition, WorkstationState
 from monitor.simulator.farm import Farm
 from monitor.simulator.workstation import SimulatedWorkstation
 
@@ -66,6 +67,11 @@ class Watched:
                 self.recorder.heard.clear()
                 await self.recorder.heard.wait()
 
+    def silent(self) -> set[str]:
+        """The ids of the checks whose last run heard brought no answer."""
+        last = {result.target.id: result for result in self.recorder.results if result.outcome is not Outcome.SKIPPED}
+        return {name for name, result in last.items() if result.observation is None}
+
     def well(self) -> bool:
         return (
             self.state.status is Status.UP
@@ -75,17 +81,27 @@ class Watched:
         )
 
 
+@asynccontextmanager
+async def watching(farm: Farm, config: str) -> AsyncIterator[Watched]:
+    """Watch a farm's only workstation, from the moment on when it is well; every check is asked at once."""
+    service = Service(await asyncio.to_thread(load_text, config, name="farm"))
+    watched = Watched(farm, service)
+    await service.start()
+    service.fanout.add(watched.recorder)
+    try:
+        for check in watched.state.checks:
+            service.scheduler.run_now(check.target)
+        await watched.until(watched.well)
+        watched.recorder.forget()
+        yield watched
+    finally:
+        await service.stop()
+
+
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
-    async with Farm(workstations=1) as farm:
-        text = farm.config_yaml(interval=INTERVAL, open_time=OPEN_TIME)
-        service = Service(await asyncio.to_thread(load_text, text, name="farm"))
-        watched = Watched(farm, service)
-        await service.start()
-        service.fanout.add(watched.recorder)
-        try:
-            await watched.until(watched.well)
-            watched.recorder.forget()
-            yield watched
-        finally:
-            await service.stop()
+    async with (
+        Farm(workstations=1) as farm,
+        watching(farm, farm.config_yaml(interval=INTERVAL, open_time=OPEN_TIME)) as watched,
+    ):
+        yield watched

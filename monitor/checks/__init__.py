@@ -81,6 +81,8 @@ class Check(Generic[P]):
     """Category and scope of layers it passes after the transport and before its own, outermost first."""
     each: bool = False
     """Whether it asks about one emulator: configured once, it runs for every emulator the workstation lists."""
+    fits: Callable[[P, float], str | None] = lambda *_: None
+    """Why its parameters can't work within a timeout of so many seconds, in words for the config; None: they can."""
     lane: Lane = Lane.SOCKET
     """Where it waits for its place when it uses no transport; otherwise the transport's lane counts."""
 

@@ -9,6 +9,7 @@ clock is too coarse for a round trip (uvloop: milliseconds).
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import statistics
 import time
@@ -20,7 +21,7 @@ from icmplib.utils import unique_identifier
 from pydantic import Field
 
 from monitor.checks import Check, CheckParams, Reach
-from monitor.durations import Duration, between
+from monitor.durations import Duration, between, show
 from monitor.errors import NETWORK_ERRORS, Blame, LocalError, ProbeError, Table, classify
 from monitor.model import Category, Observation, Reason, Severity, Target, Verdict
 
@@ -58,10 +59,24 @@ class Params(CheckParams):
     """Seconds the median round trip may take before the host counts as degraded."""
 
 
+def fits(params: Params, timeout: float) -> str | None:
+    """Say why the requests can't all be sent and waited for in time: that would be a loss no host is to blame for."""
+    need = (_pauses(params) + params.count * LEAST_WAIT) / SHARE
+    if timeout >= need:
+        return None
+    asked = f"{params.count} requests with a spacing of {show(params.spacing)}"
+    least = show(math.ceil(need * 10) / 10)
+    return f"{asked} need at least {least}, not {show(timeout)}; raise it, or lower count or spacing"
+
+
+def _pauses(params: Params) -> float:
+    return (params.count - 1) * params.spacing
+
+
 async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     """Send the requests one after the other and judge what came back."""
     where = f"{target.workstation.id} icmp"
-    wait = max(LEAST_WAIT, SHARE * target.timeout / params.count - params.spacing)
+    wait = max(LEAST_WAIT, (SHARE * target.timeout - _pauses(params)) / params.count)
     try:
         address = await _address(target.workstation.host)
         with _open(address) as sock:
@@ -139,4 +154,4 @@ def _ours(exc: Exception, where: str) -> ProbeError | LocalError:
     return classify(hidden if isinstance(hidden, OSError) else exc, ERRORS, where=where)
 
 
-CHECK: Final = Check(name="icmp", category=_NET, params=Params, probe=probe, scope=lambda _: "icmp")
+CHECK: Final = Check(name="icmp", category=_NET, params=Params, probe=probe, scope=lambda _: "icmp", fits=fits)

@@ -85,6 +85,8 @@ def _prepare(
     if timeout > interval:
         words = f"must not be longer than the interval of {show(interval)}, but is {show(timeout)}"
         context.report.add(section.place("timeout"), words)
+    if (unfit := check.fits(params, timeout)) is not None:
+        context.report.add(section.place("timeout"), unfit)
     room = max(0.0, interval - timeout)
     jitter = min(defaults.jitter, room) if keys.jitter is None else keys.jitter
     if jitter > room:

@@ -10,6 +10,8 @@ from typing import cast
 
 import icmplib
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.checks import Reach, icmp
 from monitor.errors import LocalError, ProbeError, blame
@@ -203,3 +205,22 @@ def test_every_icmp_error__is_mapped() -> None:
     kinds = [icmplib.ICMPError, *icmplib.ICMPError.__subclasses__(), *icmplib.DestinationUnreachable.__subclasses__()]
     kinds += icmplib.TimeExceeded.__subclasses__()
     assert [kind for kind in kinds if blame(kind.__new__(kind), icmp.ERRORS) is None] == []
+
+
+@given(st.integers(1, 20), st.floats(0, 10), st.floats(0.1, 600))
+def test_fits__whatever_is_lost__the_last_reply_is_awaited_before_the_deadline(
+    count: int, spacing: float, timeout: float
+) -> None:
+    params = icmp.Params.model_construct(count=count, spacing=spacing)
+    waits = max(icmp.LEAST_WAIT, (icmp.SHARE * timeout - (count - 1) * spacing) / count)
+    if icmp.fits(params, timeout) is None:
+        assert (count - 1) * spacing + count * waits <= timeout
+    else:
+        assert (count - 1) * spacing + count * icmp.LEAST_WAIT > icmp.SHARE * timeout
+
+
+def test_fits__the_defaults__need_a_timeout_of_700_ms() -> None:
+    assert icmp.fits(icmp.Params(), 0.7) is None
+    assert icmp.fits(icmp.Params(), 0.6) == (
+        "3 requests with a spacing of 200ms need at least 700ms, not 600ms; raise it, or lower count or spacing"
+    )

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from pydantic import Field, SecretStr, field_validator
 
-from monitor.checks import AnyCheck, Check, CheckParams, Reach
+from monitor.checks import AnyCheck, Check, CheckParams, Reach, icmp
 from monitor.config import Config, load_text
 from monitor.errors import ConfigError
 from monitor.logins import Logins
@@ -38,7 +38,7 @@ class HttpParams(CheckParams):
         return url
 
 
-class IcmpParams(CheckParams):
+class IcmpParams(icmp.Params):
     count: int = 3
     loss: float = Field(default=0.5, ge=0, le=1)
 
@@ -69,6 +69,7 @@ CHECKS: Mapping[str, AnyCheck] = {
         params=IcmpParams,
         probe=_probe,
         scope=lambda _: "icmp",
+        fits=icmp.fits,
         lane=Lane.PROCESS,
     ),
     "ssh": Check(name="ssh", category=Category.WORKSTATION, params=CheckParams, probe=_probe, transport="ssh"),

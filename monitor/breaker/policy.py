@@ -50,10 +50,11 @@ class Policy:
         window = self.failures * (interval + timeout)
         return self if self.fixed_window or window <= self.window else replace(self, window=window)
 
-    def can_trip(self, interval: float, timeout: float) -> bool:
+    def can_trip(self, interval: float, timeout: float, jitter: float = 0.0) -> bool:
         """Tell whether a check of a dead host opens the breaker after `failures` runs.
 
-        The runs begin an interval apart. At worst the first fails at once and the last only when its deadline strikes,
-        so from the first failure to the last it takes up to ``(failures - 1) * interval + timeout``; one alone takes 0.
+        The turns are an interval apart. At worst the first run begins on time and fails at once, and the last one is
+        late by all of the jitter and fails only when its deadline strikes, so from the first failure to the last it
+        takes up to ``(failures - 1) * interval + jitter + timeout``; one alone takes 0.
         """
-        return self.failures == 1 or (self.failures - 1) * interval + timeout <= self.window
+        return self.failures == 1 or (self.failures - 1) * interval + jitter + timeout <= self.window

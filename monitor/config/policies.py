@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -53,33 +53,40 @@ def _place(section: Section, category: Category, key: str) -> Place:
 def check_windows(
     policies: Mapping[Category, Policy], targets: Iterable[Target], section: Section, report: Report
 ) -> None:
-    """Report windows chosen by hand in which the failures of the fastest check on a breaker never fall."""
-    fastest: dict[Key, Target] = {}
+    """Report windows chosen by hand in which the failures of no check on a breaker are sure to fall."""
+    passing: dict[Key, list[Target]] = {}
     for target in targets:
         for key in target.path:
-            if key not in fastest or _pace(target) < _pace(fastest[key]):
-                fastest[key] = target
-    _report_windows(policies, fastest, section, report)
+            passing.setdefault(key, []).append(target)
+    _report_windows(policies, passing, section, report)
 
 
 def _pace(target: Target) -> float:
     return target.interval + target.timeout
 
 
+def _can_trip(policy: Policy, passing: Iterable[Target]) -> bool:
+    return any(policy.can_trip(target.interval, target.timeout, target.jitter) for target in passing)
+
+
 def _report_windows(
-    policies: Mapping[Category, Policy], fastest: Mapping[Key, Target], section: Section, report: Report
+    policies: Mapping[Category, Policy], passing: Mapping[Key, Sequence[Target]], section: Section, report: Report
 ) -> None:
     needs: dict[Category, tuple[float, Target, Policy]] = {}
-    for key, target in fastest.items():
+    for key, checks in passing.items():
         policy = policies.get(key.category)
-        if policy is None or not policy.fixed_window or policy.can_trip(target.interval, target.timeout):
+        if policy is None or not policy.fixed_window or _can_trip(policy, checks):
             continue
+        target = min(checks, key=_pace)
         need = policy.failures * _pace(target)
         if key.category not in needs or need > needs[key.category][0]:
             needs[key.category] = (need, target, policy)
     for category, (need, target, policy) in needs.items():
+        jitter = f", jitter {show(target.jitter)}" if target.jitter else ""
+        never = "may never" if target.jitter else "can never"
+        pace = f"every {show(target.interval)}, timeout {show(target.timeout)}{jitter}"
         words = (
-            f"{show(policy.window)} can never trip for {target.id} (every {show(target.interval)}, timeout "
-            f"{show(target.timeout)}): {policy.failures} failures need {show(need)}; write that, or leave it out"
+            f"{show(policy.window)} {never} trip for {target.id} ({pace}): {policy.failures} failures need "
+            f"{show(need)}; write that, or leave it out"
         )
         report.add(_place(section, category, "window"), words)

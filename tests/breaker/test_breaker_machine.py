@@ -323,16 +323,19 @@ def test_policy__adopted_while_open__keeps_the_opening() -> None:
     share=st.floats(0.001, 1),
     failures=st.integers(1, 8),
     slow=st.lists(st.booleans(), min_size=8, max_size=8),
+    late=st.lists(st.floats(0, 1), min_size=8, max_size=8),
 )
 def test_policy__can_trip__means_a_dead_host_trips_in_so_many_runs(
-    interval: float, share: float, failures: int, slow: list[bool]
+    interval: float, share: float, failures: int, slow: list[bool], late: list[float]
 ) -> None:
-    """Each run fails at once or at its deadline: the widened window holds them in either case."""
+    """Each run begins late by chance and fails at once or at its deadline: the widened window holds them all."""
     timeout = interval * share
+    jitter = (interval - timeout) * 0.999
     policy = Policy(failures=failures).widened(interval, timeout)
-    assert policy.can_trip(interval, timeout)
+    assert policy.can_trip(interval, timeout, jitter)
     subject = Machine(policy, no_chance)
-    events = [fail(subject, run * interval + (timeout if slow[run] else 0.0)) for run in range(failures)]
+    begun = [run * interval + late[run] * jitter for run in range(failures)]
+    events = [fail(subject, at + (timeout if slow[run] else 0.0)) for run, at in enumerate(begun)]
     assert events == [None] * (failures - 1) + [EventKind.OPENED]
 
 
@@ -341,6 +344,14 @@ def test_policy__cannot_trip__means_it_does_not_when_the_last_run_is_slow() -> N
     assert not policy.can_trip(30.0, 5.0)
     subject = Machine(policy, no_chance)
     assert [fail(subject, at) for at in (0.0, 30.0, 65.0)] == [None, None, None]
+
+
+def test_policy__cannot_trip__means_it_does_not_when_the_last_run_is_late_by_its_jitter() -> None:
+    policy = Policy(window=65.0, fixed_window=True)
+    assert policy.can_trip(30.0, 5.0)
+    assert not policy.can_trip(30.0, 5.0, 25.0)
+    subject = Machine(policy, no_chance)
+    assert [fail(subject, at) for at in (0.0, 30.0, 90.0)] == [None, None, None]
 
 
 def test_policy__one_failure_is_enough__any_window_can_trip() -> None:

@@ -67,7 +67,7 @@ def test_load__good_file__every_window_can_trip() -> None:
     for target in config.targets:
         for key in target.path:
             policy = config.policies[key.category].widened(target.interval, target.timeout)
-            assert policy.can_trip(target.interval, target.timeout)
+            assert policy.can_trip(target.interval, target.timeout, target.jitter)
 
 
 def test_schema__of_the_real_kinds__is_json_and_names_them() -> None:

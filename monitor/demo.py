@@ -7,7 +7,6 @@ elsewhere, or when asked for, one plain line is printed for each change.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from monitor.breaker.machine import EventKind, State
 from monitor.breaker.permit import BreakerEvent, BreakerState
 from monitor.config import load_text
 from monitor.model import Status, WorkstationState
+from monitor.signals import listen
 from monitor.simulator.farm import INTERVAL, OPEN_TIME, Farm
 from monitor.simulator.story import Caption, Story
 
@@ -66,8 +66,7 @@ def demo(*, port: int = 9877, plain: bool = False) -> int:
 
 async def _demonstrate(console: Console, *, port: int, plain: bool) -> None:
     ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    listen(ended.set)
     async with Farm() as farm:
         text = farm.config_yaml(listen=f"127.0.0.1:{port}")
         service = await asyncio.to_thread(lambda: Service(load_text(text, name="demo")))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 
 from monitor.app import Service
 from monitor.reloading import Cause
+from monitor.signals import listen
 
 
 async def serve(service: Service) -> None:
@@ -21,12 +20,7 @@ async def serve(service: Service) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    if sys.platform == "win32":  # its loops know no signal handlers
-        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(ended.set))
-    else:
-        loop.add_signal_handler(signal.SIGINT, ended.set)
-        loop.add_signal_handler(signal.SIGTERM, ended.set)
-        loop.add_signal_handler(signal.SIGHUP, hup)
+    listen(ended.set, hup)
     try:
         await service.start()
         await ended.wait()

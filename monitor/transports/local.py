@@ -1,7 +1,8 @@
 """Commands on the monitor's own machine, for a workstation that is this one: asyncio subprocesses, no shell.
 
-A command gets a session of its own, so that whatever it started ends with it when the deadline strikes. It is done
-when its process has exited and what it printed is read; a descendant that keeps the pipes open is not waited for.
+A command gets a session of its own, so that whatever it started ends with it when the deadline strikes; Windows has no
+sessions of that kind, and ``taskkill`` ends what it knows to descend from the command. It is done when its process has
+exited and what it printed is read; a descendant that keeps the pipes open is not waited for.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class _Command(asyncio.SubprocessProtocol):
         """End whatever still runs, release the pipes and wait briefly for the end."""
         if self._transport.get_returncode() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._transport.get_pid(), signal.SIGKILL)
+                await _kill(self._transport)
         self._transport.close()
         await asyncio.wait({self._gone}, timeout=ENDING)
 
@@ -162,6 +163,28 @@ class _Command(asyncio.SubprocessProtocol):
     def _stir(self) -> None:
         if not self._stirred.done():
             self._stirred.set_result(None)
+
+
+async def _kill(process: asyncio.SubprocessTransport) -> None:
+    """Kill a process and what it started, as far as the platform can tell."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.get_pid(), signal.SIGKILL)
+        return
+    try:  # its descendants first: they are known only while it lives
+        async with asyncio.timeout(ENDING):
+            await _end_tree(process.get_pid())
+    except OSError:  # no such program, or it takes too long
+        pass
+    finally:
+        process.kill()
+
+
+async def _end_tree(pid: int) -> None:
+    nowhere = asyncio.subprocess.DEVNULL
+    killer = await asyncio.create_subprocess_exec(
+        "taskkill", "/T", "/F", "/PID", str(pid), stdin=nowhere, stdout=nowhere, stderr=nowhere
+    )
+    await killer.wait()
 
 
 def _open(workstation: Workstation, params: Params, credential: Credential | None, logins: Logins) -> LocalTransport:

@@ -139,6 +139,47 @@ async def test_deadline__while_a_command_runs__ends_it_and_its_descendants(
     assert marks == [Category.WORKSTATION, Category.EXTERNAL]
 
 
+TASKKILL = """\
+#!/bin/sh
+echo "$@" > {folder}/said
+kill -9 "-$4"
+"""
+
+
+async def test_deadline__on_a_platform_without_process_groups__ends_the_tree_by_its_own_program(
+    transport: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "taskkill"
+    program.write_text(TASKKILL.format(folder=tmp_path))
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delattr(os, "killpg")
+    pids = tmp_path / "pids"
+    script = f"sleep 1000 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait"
+    run = asyncio.create_task(transport.run(["sh", "-c", script], mark=ignore))
+    await eventually(pids.exists)
+    child, shell = (int(pid) for pid in pids.read_text().split())
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    await eventually(lambda: not alive(child) and not alive(shell))
+    assert (tmp_path / "said").read_text() == f"/T /F /PID {shell}\n"
+
+
+async def test_deadline__where_nothing_can_end_a_tree__ends_the_command(
+    transport: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "killpg")
+    pid = tmp_path / "pid"
+    run = asyncio.create_task(transport.run(["sh", "-c", f"echo $$ > {pid}; exec sleep 1000"], mark=ignore))
+    await eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    await eventually(lambda: not alive(int(pid.read_text())))
+
+
 async def test_descendant__that_holds_the_pipes__is_not_waited_for(transport: LocalTransport, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"setsid sleep 1000 & echo $! > {pid}; echo done"

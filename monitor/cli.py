@@ -14,7 +14,6 @@ from typing import Annotated, Final, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from monitor import log
 from monitor.commands import breakers, discover, emulators, events, export, notify, silences
@@ -22,6 +21,7 @@ from monitor.config import Config, load, schema
 from monitor.errors import ConfigError
 from monitor.model import Status, WorkstationState
 from monitor.once import probe_once
+from monitor.terminal import cell, say
 from monitor.version import __version__
 
 DOWN: Final = 1
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
     if value:
-        typer.echo(f"emuwatch {__version__}")
+        say(f"emuwatch {__version__}")
         raise typer.Exit
 
 
@@ -120,8 +120,8 @@ def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     loaded = _load(config)
     gateways = f", {len(loaded.gateways)} gateways" if loaded.gateways else ""
-    typer.echo(f"{config}: ok, {len(loaded.workstations)} workstations, {len(loaded.targets)} checks{gateways}")
-    typer.echo(f"/metrics: {words(loaded)}")
+    say(f"{config}: ok, {len(loaded.workstations)} workstations, {len(loaded.targets)} checks{gateways}")
+    say(f"/metrics: {words(loaded)}")
 
 
 @app.command()
@@ -150,7 +150,7 @@ def probe(
 @app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of the config, for editors."""
-    typer.echo(json.dumps(schema(), indent=2))
+    say(json.dumps(schema(), indent=2))
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -177,22 +177,22 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _wrong(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(USAGE)
 
 
 def _print_probe(state: WorkstationState) -> None:
-    table = Table(title=Text(f"{state.workstation.id} ({state.workstation.host}): {state.status}"))
+    table = Table(title=cell(f"{state.workstation.id} ({state.workstation.host}): {state.status}"))
     for heading in ("check", "status", "took", "why"):
         table.add_column(heading, overflow="fold")
     for check in state.checks:
         took = "" if check.last_duration is None else f"{check.last_duration * 1000:.0f} ms"
-        status = Text(check.status.value, style=COLOURS[check.status])
-        table.add_row(Text(check.target.name), status, took, Text(check.message))
+        status = cell(check.status, COLOURS[check.status])
+        table.add_row(cell(check.target.name), status, took, cell(check.message))
     for emulator in state.emulators:
-        status = Text(emulator.status.value, style=COLOURS[emulator.status])
+        status = cell(emulator.status, COLOURS[emulator.status])
         words = ", ".join(filter(None, (emulator.title, emulator.state, emulator.message)))
-        table.add_row(Text(emulator.id), status, "", Text(words))
+        table.add_row(cell(emulator.id), status, "", cell(words))
     Console().print(table)
 
 

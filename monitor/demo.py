@@ -7,7 +7,6 @@ elsewhere, or when asked for, one plain line is printed for each change.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
@@ -27,6 +26,7 @@ from monitor.model import Status, WorkstationState
 from monitor.signals import listen
 from monitor.simulator.farm import INTERVAL, OPEN_TIME, Farm
 from monitor.simulator.story import Caption, Story
+from monitor.terminal import cell, clean, say
 
 ADDRESS_TAKEN: Final = 2
 REDRAW: Final = 0.5
@@ -38,7 +38,6 @@ OPEN_SHOWN: Final = 4
 
 _STYLES: Final = {Status.UP: "green", Status.DEGRADED: "yellow", Status.DOWN: "bold red", Status.UNKNOWN: "magenta"}
 _EDGES: Final = {EventKind.OPENED: "tripped", EventKind.REOPENED: "trial failed", EventKind.CLOSED: "recovered"}
-_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 
 
 def demo(*, port: int = 9877, plain: bool = False) -> int:
@@ -57,7 +56,7 @@ def demo(*, port: int = 9877, plain: bool = False) -> int:
     try:
         asyncio.run(_demonstrate(console, port=port, plain=plain or not console.is_terminal))
     except ListenError as error:
-        print(f"{error}; choose another port with --port", file=sys.stderr)  # noqa: T201 - a command line's answer
+        say(f"{error}; choose another port with --port", err=True)
         return ADDRESS_TAKEN
     except KeyboardInterrupt:  # struck before the loop took over the signals
         pass
@@ -133,7 +132,7 @@ class Lines:
             self._print(f"{event.key.workstation} breaker {event.key.scope} {_EDGES[event.kind]}{trial}")
 
     def _print(self, words: str) -> None:
-        at = Caption(time.monotonic() - self._began, _clean(words))
+        at = Caption(time.monotonic() - self._began, clean(words))
         self._console.print(Text(str(at)), soft_wrap=True)
 
 
@@ -187,7 +186,7 @@ def _workstations(states: Sequence[WorkstationState], breakers: Sequence[Breaker
             Text("" if state.since is None else _span(now - state.since)),
             Text(f"{running} of {len(state.emulators)} run" if state.emulators else "not known yet"),
             Text(f"{min(trials):.0f} s" if trials else ""),
-            Text(_clean(state.message)),
+            cell(state.message),
         )
     return table
 
@@ -209,8 +208,3 @@ def _breakers(breakers: Sequence[BreakerState]) -> Iterator[Text]:
 def _span(seconds: float) -> str:
     minutes, rest = divmod(max(0, round(seconds)), 60)
     return f"{minutes}:{rest:02}"
-
-
-def _clean(words: str) -> str:
-    """Text from a host can hold what a terminal would obey."""
-    return words.translate(_CONTROLS)

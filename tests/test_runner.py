@@ -238,6 +238,8 @@ async def test_run__failure_while_nothing_was_wrong_with_us__counts() -> None:
     bench = Bench(raising(error(Category.NETWORK)), cut_off=lambda _: "")
     result = await bench.runner.run(target := a_target())
     assert (result.outcome, bench.failures(target.path[0])) == (Outcome.FAILURE, 1)
+
+
 async def test_deadline__of_a_run_that_waited_for_a_thread_of_ours__blames_nobody() -> None:
     waits: list[tuple[str, float]] = []
 

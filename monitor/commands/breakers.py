@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from monitor.client import Client, segment
 from monitor.commands.service import DEFAULT_CONFIG, USAGE, ConfigPath, service
+from monitor.terminal import cell, say
 
 PARTS: Final = 3
 
@@ -44,7 +44,7 @@ def list_(
         words = f"{row['state']} (forced {row['forced']})" if row["forced"] else row["state"]
         wait = row["retry_after_seconds"]
         trial = "" if wait is None else f"in {wait:.0f} s"
-        table.add_row(Text(key), words, trial, str(row["trips"]), str(row["rejections"]))
+        table.add_row(cell(key), cell(words), trial, str(row["trips"]), str(row["rejections"]))
     Console().print(table)
 
 
@@ -69,13 +69,13 @@ def reset(key: BreakerKey, reason: Why, config: ConfigPath = DEFAULT_CONFIG) -> 
 def _act(config: Path, key: str, action: str, reason: str) -> None:
     parts = key.split("/", PARTS - 1)
     if len(parts) != PARTS or not all(parts):
-        typer.echo(f"{key!r} is no breaker; write category/workstation/scope, e.g. network/ws-01/ssh:22", err=True)
+        say(f"{key!r} is no breaker; write category/workstation/scope, e.g. network/ws-01/ssh:22", err=True)
         raise typer.Exit(USAGE)
     path = "/".join(map(segment, parts))
     with service(config) as running:
         state = running.post(f"/api/v1/breakers/{path}/{action}", {"reason": reason, "who": getpass.getuser()})
     forced = f", forced {state['forced']}" if state["forced"] else ""
-    typer.echo(f"{key}: {state['state']}{forced}")
+    say(f"{key}: {state['state']}{forced}")
 
 
 def _all(running: Client, query: str) -> Iterator[dict[str, Any]]:

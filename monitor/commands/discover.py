@@ -29,6 +29,7 @@ from monitor.discovery.targets import MOST, hosts
 from monitor.discovery.trust import USUAL_FILE, Trust
 from monitor.discovery.write import Host, Login, config
 from monitor.names import Names
+from monitor.terminal import say
 from monitor.transports import Credential
 
 NOTHING: Final = 1
@@ -257,5 +258,5 @@ def _secret(option: str, path: Path | None) -> SecretStr | None:
 
 
 def _wrong(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(USAGE)

@@ -14,13 +14,13 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from monitor import log
 from monitor.emulators.ldplayer import NAME, Instance
 from monitor.errors import CircuitOpen, ConfigError, LocalError, ProbeError
 from monitor.model import Category, EmulatorRun
 from monitor.operations import NobodyLoggedOnError, OperationError, Workstation
+from monitor.terminal import cell, say
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -58,8 +58,8 @@ def list_(workstation: WorkstationId, config: ConfigPath = DEFAULT_CONFIG) -> No
     for row in rows:
         table.add_row(
             f"{NAME}:{row.index}",
-            Text(_printable(row.title)),
-            Text(row.run.value, style=COLOURS[row.run]),
+            cell(row.title),
+            cell(row.run, COLOURS[row.run]),
             *(str(pid) if pid > 0 else "" for pid in (row.pid, row.vbox_pid)),
             str(row.adb_port or ""),
         )
@@ -70,21 +70,21 @@ def list_(workstation: WorkstationId, config: ConfigPath = DEFAULT_CONFIG) -> No
 def start(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Start an emulator and wait until Android has started."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.start_emulator(emulator)))
+        say(ws.start_emulator(emulator))
 
 
 @app.command()
 def stop(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Stop an emulator and wait until its machine has ended."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.stop_emulator(emulator)))
+        say(ws.stop_emulator(emulator))
 
 
 @app.command()
 def restart(workstation: WorkstationId, emulator: Emulator, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Stop an emulator, wait for its machine to end, start it."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.restart_emulator(emulator)))
+        say(ws.restart_emulator(emulator))
 
 
 @app.command()
@@ -96,14 +96,14 @@ def create(
 ) -> None:
     """Create an emulator, as a copy of another if asked, and print what it is called from now on."""
     with _on(config, workstation) as ws:
-        typer.echo(f"{NAME}:{ws.create_emulator(title, copy_from=copy_from)}")
+        say(f"{NAME}:{ws.create_emulator(title, copy_from=copy_from)}")
 
 
 @app.command()
 def rename(workstation: WorkstationId, emulator: Emulator, title: Title, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Give an emulator another title."""
     with _on(config, workstation) as ws:
-        typer.echo(str(ws.rename_emulator(emulator, title)))
+        say(ws.rename_emulator(emulator, title))
 
 
 @app.command()
@@ -119,14 +119,14 @@ def delete(
         row = ws.find_emulator(emulator)
         if not yes:
             _confirm(workstation, row)
-        typer.echo(str(ws.delete_emulator(row.index, stop=stop_first)))
+        say(ws.delete_emulator(row.index, stop=stop_first))
 
 
 def _confirm(workstation: str, row: Instance) -> None:
     """Ask before something that can't be undone; no answer is no."""
     question = f"Delete {NAME}:{row.index} {row.title!r} ({row.run}) on {workstation}, with its disk, for good?"
     if not typer.confirm(question):
-        typer.echo("nothing was deleted", err=True)
+        say("nothing was deleted", err=True)
         raise typer.Exit(FAILED)
 
 
@@ -138,10 +138,10 @@ def _on(config: Path, workstation: str) -> Iterator[Workstation]:
         with Workstation.from_config(config, workstation) as ws:
             yield ws
     except (CircuitOpen, ConfigError, LocalError, OperationError, ProbeError) as error:
-        typer.echo(str(error), err=True)
+        say(error, err=True)
         raise typer.Exit(_exit_code(error)) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted: what was sent may still take effect", err=True)
+        say("interrupted: what was sent may still take effect", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -154,8 +154,3 @@ def _exit_code(error: Exception) -> int:
         case ProbeError(category=Category.EMULATOR | Category.EXTERNAL):
             return FAILED
     return UNKNOWN
-
-
-def _printable(title: str) -> str:
-    """Show a title a host gave; one with control characters must not steer the terminal."""
-    return title if title.isprintable() else repr(title)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from monitor.config import load
 from monitor.errors import ConfigError
 from monitor.events import Asked, Event, Kind, since
+from monitor.terminal import STEERING, cell, say
 
 if TYPE_CHECKING:
     from monitor.store import Database
@@ -33,7 +33,6 @@ UNREAD: Final = 3
 MOST: Final = 1_000_000
 SHOWN: Final = 1000
 """Events a table shows unless more are asked for, and those read at once."""
-_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
 
 
 def events(
@@ -69,7 +68,7 @@ def events(
     else:
         _print(found)
     if more and limit is None:
-        typer.echo(f"only the latest {asked.limit} are shown: say --limit, or --json for all", err=True)
+        say(f"only the latest {asked.limit} are shown: say --limit, or --json for all", err=True)
 
 
 async def _latest(url: str, asked: Asked) -> list[Event]:
@@ -106,7 +105,7 @@ async def _reading(url: str) -> AsyncIterator[Database]:
 
 def _dump(found: Iterable[Event]) -> None:
     for event in found:
-        typer.echo(json.dumps(asdict(event) | {"at": _iso(event.at)}, ensure_ascii=False))
+        say(_json(event))
 
 
 def _print(found: list[Event]) -> None:
@@ -116,8 +115,14 @@ def _print(found: list[Event]) -> None:
     for event in found:
         change = " → ".join(filter(None, (event.old, event.new)))
         words = (_iso(event.at), event.kind.value, event.workstation, event.subject, change, event.message, event.who)
-        table.add_row(*(Text(word.translate(_CONTROLS)) for word in words))
+        table.add_row(*map(cell, words))
     Console().print(table)
+
+
+def _json(event: Event) -> str:
+    """One line of JSON; what would steer a terminal is escaped, as JSON can, so that nothing is lost."""
+    text = json.dumps(asdict(event) | {"at": _iso(event.at)}, ensure_ascii=False)
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _iso(at: float) -> str:
@@ -125,5 +130,5 @@ def _iso(at: float) -> str:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(code)

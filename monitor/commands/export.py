@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from monitor.bundle import NothingToExportError, write_alerts, write_dashboards
+from monitor.terminal import say
 
 USAGE: Final = 2
 
@@ -63,7 +64,7 @@ def _say(write: Callable[[], list[Path]]) -> None:
     try:
         written = write()
     except (NothingToExportError, OSError) as error:
-        typer.echo(str(error), err=True)
+        say(error, err=True)
         raise typer.Exit(USAGE) from None
     for path in written:
-        typer.echo(str(path))
+        say(path)

@@ -18,6 +18,7 @@ from monitor.config import Config, load
 from monitor.errors import ConfigError
 from monitor.notices import ChannelSpec, Message, Notice, Telling
 from monitor.posting import Hope, NotSentError
+from monitor.terminal import say
 from monitor.wording import Templates
 
 NOT_SENT: Final = 1
@@ -58,9 +59,9 @@ def try_channel(
     try:
         asyncio.run(_send(discover()[spec.kind], spec, _message(loaded, spec)))
     except NotSentError as error:
-        typer.echo(f"{channel} ({spec.kind}): not sent: {error}; {FOLLOWS[error.hope]}", err=True)
+        say(f"{channel} ({spec.kind}): not sent: {error}; {FOLLOWS[error.hope]}", err=True)
         raise typer.Exit(NOT_SENT) from None
-    typer.echo(f"{channel} ({spec.kind}): sent")
+    say(f"{channel} ({spec.kind}): sent")
 
 
 def _message(config: Config, spec: ChannelSpec) -> Message:
@@ -81,5 +82,5 @@ async def _send(kind: AnyChannelKind, spec: ChannelSpec, message: Message) -> No
 
 
 def _wrong(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(USAGE)

@@ -12,6 +12,7 @@ import typer
 from monitor.client import Client, ServiceError
 from monitor.config import load
 from monitor.errors import ConfigError
+from monitor.terminal import say
 
 USAGE: Final = 2
 UNREACHED: Final = 3
@@ -26,8 +27,8 @@ def service(config: Path) -> Iterator[Client]:
     try:
         yield Client(load(config))
     except ConfigError as error:
-        typer.echo(str(error), err=True)
+        say(error, err=True)
         raise typer.Exit(USAGE) from None
     except ServiceError as error:
-        typer.echo(str(error), err=True)
+        say(error, err=True)
         raise typer.Exit(UNREACHED if error.__cause__ is not None else USAGE) from None

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from monitor.client import segment
 from monitor.commands.service import DEFAULT_CONFIG, USAGE, ConfigPath, service
 from monitor.silences import Purpose
+from monitor.terminal import cell, say
 
 Many = list[str] | None
 ANYTHING: Final = ("workstation", "site", "label", "subject")
@@ -71,9 +71,9 @@ def group(purpose: Purpose, help_text: str) -> typer.Typer:
         body |= {"purpose": purpose.value, "timezone": timezone, "reason": reason, "who": getpass.getuser()}
         with service(config) as running:
             made = running.post("/api/v1/silences", body)
-        typer.echo(f"{made['id']}: {made['phase']}, {made['starts']} to {made['ends']}")
+        say(f"{made['id']}: {made['phase']}, {made['starts']} to {made['ends']}")
         if not made["kept"]:
-            typer.echo("the store is away: a restart before it is back would forget it", err=True)
+            say("the store is away: a restart before it is back would forget it", err=True)
 
     @app.command("end")
     def end(
@@ -85,7 +85,7 @@ def group(purpose: Purpose, help_text: str) -> typer.Typer:
         with service(config) as running:
             path = f"/api/v1/silences/{segment(identity)}/end"
             over = running.post(path, {"reason": reason, "who": getpass.getuser()})
-        typer.echo(f"{over['id']}: ended")
+        say(f"{over['id']}: ended")
 
     return app
 
@@ -118,7 +118,7 @@ def _print(found: list[dict[str, Any]]) -> None:
             silence["reason"],
             silence["who"],
         )
-        table.add_row(*map(Text, words))
+        table.add_row(*map(cell, words))
     Console().print(table)
 
 
@@ -131,5 +131,5 @@ def _covers(silence: dict[str, Any]) -> str:
 
 
 def _wrong(message: str) -> None:
-    typer.echo(message, err=True)
+    say(message, err=True)
     raise typer.Exit(USAGE)

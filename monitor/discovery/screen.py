@@ -13,6 +13,7 @@ from rich.text import Text
 from monitor.discovery import Look, Open, printable
 from monitor.discovery.scan import Survey
 from monitor.discovery.write import Host
+from monitor.terminal import clean
 
 
 class Shown:
@@ -47,7 +48,7 @@ class Shown:
             self._bar.advance(self._task)
 
     def _say(self, line: str) -> None:
-        self._screen.print(Text(line), soft_wrap=True)
+        self._screen.print(Text(clean(line)), soft_wrap=True)
 
 
 @contextmanager
@@ -70,7 +71,8 @@ def table(met: Sequence[Host]) -> Table:
         look = host.look
         listed = (f"{each.driver}: {each.trouble or f'{len(each.instances)}'}" for each in look.consoles)
         cells = (host.name, "\n".join(map(str, host.doors)), look.version, "\n".join(listed))
-        rows.add_row(*map(Text, cells), Text("\n".join(filter(None, (look.trouble, look.fingerprint)))))
+        remarks = "\n".join(filter(None, (look.trouble, look.fingerprint)))
+        rows.add_row(*(Text(clean(words, lines=True)) for words in (*cells, remarks)))
     return rows
 
 

@@ -1,4 +1,7 @@
-"""Run some checks once, through the same runner as the service, with breakers that remember nothing."""
+"""Run some checks once, through the same runner as the service, with breakers that remember nothing and never trip.
+
+Else the checks of one look that come last at a dead layer would be refused, and nobody would know what they find.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,22 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from monitor.breaker.policy import Policy
 from monitor.breaker.registry import Breakers
 from monitor.checks import discover as discover_checks
 from monitor.config import Config
 from monitor.dispatch import Dispatcher, places
 from monitor.fleet import Fleet
-from monitor.model import Target, WorkstationState
+from monitor.model import Category, Target, WorkstationState
 from monitor.names import Names
 from monitor.reach import Transports
 from monitor.runner import Runner
 from monitor.transports import discover as discover_transports
+
+NEVER: Final = 1_000_000
+"""Failures that trip a breaker of one look: more than it has checks."""
 
 
 async def probe_once(config: Config, targets: Sequence[Target], *, record: Path | None = None) -> WorkstationState:
@@ -39,7 +47,7 @@ async def probe_once(config: Config, targets: Sequence[Target], *, record: Path 
     fleet = Fleet()
     fleet.replace([workstation], once)
     runner = Runner(
-        breakers=Breakers(policies=config.policies),
+        breakers=Breakers(policies=dict.fromkeys(Category, Policy(failures=NEVER))),
         dispatcher=Dispatcher(
             checks=discover_checks(),
             reach=transports.reach,

@@ -21,6 +21,7 @@ from monitor.config import Config, load, schema
 from monitor.errors import ConfigError
 from monitor.model import Status, WorkstationState
 from monitor.once import probe_once
+from monitor.recording import Recorder
 from monitor.terminal import cell, say
 from monitor.version import __version__
 
@@ -142,8 +143,11 @@ def probe(
     targets = [t for t in loaded.targets if t.workstation.id == workstation and check in {None, t.name}]
     if not targets:
         _wrong(f"{config}: {workstation} has no check {check!r}" if check else f"{config}: {workstation} has no checks")
-    state = asyncio.run(probe_once(loaded, targets, record=record))
+    recorder = None if record is None else Recorder(record)
+    state = asyncio.run(probe_once(loaded, targets, record=recorder))
     _print_probe(state)
+    if recorder is not None:
+        _print_samples(state, recorder)
     raise typer.Exit(_exit_code(state, whole=check is None))
 
 
@@ -194,6 +198,17 @@ def _print_probe(state: WorkstationState) -> None:
         words = ", ".join(filter(None, (emulator.title, emulator.state, emulator.message)))
         table.add_row(cell(emulator.id), status, "", cell(words))
     Console().print(table)
+
+
+def _print_samples(state: WorkstationState, recorder: Recorder) -> None:
+    """Say of every check what was recorded; of one that exchanges no text nothing can be."""
+    for check in state.checks:
+        samples = recorder.samples.get(check.target.name, ())
+        for path in samples:
+            say(f"{check.target.name}: recorded in {path}")
+        if not samples:
+            nobody = check.last_success is None
+            say(f"{check.target.name}: nothing to record: {'nobody answered' if nobody else 'it exchanges no text'}")
 
 
 def _exit_code(state: WorkstationState, *, whole: bool) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from monitor.breaker.policy import Policy
@@ -20,6 +19,7 @@ from monitor.fleet import Fleet
 from monitor.model import Category, Target, WorkstationState
 from monitor.names import Names
 from monitor.reach import Transports
+from monitor.recording import Recorder
 from monitor.runner import Runner
 from monitor.transports import discover as discover_transports
 
@@ -27,13 +27,13 @@ NEVER: Final = 1_000_000
 """Failures that trip a breaker of one look: more than it has checks."""
 
 
-async def probe_once(config: Config, targets: Sequence[Target], *, record: Path | None = None) -> WorkstationState:
+async def probe_once(config: Config, targets: Sequence[Target], *, record: Recorder | None = None) -> WorkstationState:
     """Probe targets of one workstation once, all at the same time.
 
     Args:
         config: Where they come from.
         targets: At least one, all of the same workstation. One run is believed at once, whatever `down_after` says.
-        record: A folder to write what the host answered into; None: nothing is written.
+        record: Keeps what the host answered; None: nothing is kept.
 
     Returns:
         What that one look says of the workstation.

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import aiohttp
+from pydantic import SecretStr
 
 from monitor.errors import LocalError
 from monitor.logins import Logins
 from monitor.model import Category, Fact, Platform, Target, TransportSpec, Workstation
+from monitor.recording import Recorder
 from monitor.stream import Stream
 from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed, Credential, Mark, Transport, Tunnels
 
@@ -65,7 +64,7 @@ class Transports:
         kinds: Mapping[str, AnyTransportKind],
         credentials: Mapping[str, Credential],
         clock: Callable[[], float] = time.time,
-        record: Path | None = None,
+        record: Recorder | None = None,
         logins: Logins | None = None,
     ) -> None:
         """Open nothing yet.
@@ -129,8 +128,9 @@ class Transports:
         mark: Mark,
         layer: Category,
         limit: int,
+        check: str = "",
     ) -> Completed:
-        """Run a command on `workstation`; see `monitor.transports.Transport.run`."""
+        """Run a command on `workstation`, for a check; see `monitor.transports.Transport.run`."""
         live = self._of(workstation)
         live.users += 1
         try:
@@ -140,10 +140,18 @@ class Transports:
             if live.retired and not live.users:
                 await live.transport.aclose()
         if self._record is not None:
-            redact = redactor(workstation, self._way(workstation).credential)
             code_page = workstation.code_page or live.code_page
-            await asyncio.to_thread(keep, self._record, completed, redact, code_page)
+            await self._record.command(workstation, check, self._way(workstation).credential, completed, code_page)
         return completed
+
+    async def record(
+        self, target: Target, what: str, said: Callable[[], bytes], *, secrets: Iterable[SecretStr] = ()
+    ) -> None:
+        """Keep what a host said, if anything is kept."""
+        if self._record is not None:
+            workstation = target.workstation
+            credential = None if workstation.transport is None else self._way(workstation).credential
+            await self._record.said(workstation, target.name, credential, what, said(), secrets=secrets)
 
     async def open_stream(
         self, workstation: Workstation, host: str, port: int, *, mark: Mark, layer: Category
@@ -154,7 +162,7 @@ class Transports:
             raise LocalError(f"{workstation.id}: its transport can't reach ports of the workstation; ssh and local can")
         return await transport.open_stream(host, port, mark=mark, layer=layer)
 
-    async def code_page(self, workstation: Workstation, *, mark: Mark) -> str:
+    async def code_page(self, workstation: Workstation, *, mark: Mark, check: str = "") -> str:
         """Return the workstation's ANSI code page; an answer that is not understood is asked for again next time."""
         if workstation.code_page is not None:
             return workstation.code_page
@@ -162,7 +170,9 @@ class Transports:
         async with live.asking:
             if live.code_page is None:
                 ask = _ASK_WINDOWS if workstation.platform is Platform.WINDOWS else _ASK_LINUX
-                answer = await self.run(workstation, ask, mark=mark, layer=Category.WORKSTATION, limit=OUTPUT_LIMIT)
+                answer = await self.run(
+                    workstation, ask, mark=mark, layer=Category.WORKSTATION, limit=OUTPUT_LIMIT, check=check
+                )
                 live.code_page = parse_code_page(answer.stdout, workstation.platform)
             return live.code_page or UNKNOWN_CODE_PAGE
 
@@ -205,7 +215,7 @@ class RunReach:
         self.layer = target.path[0].category
         """Where the run is now; a deadline that strikes is blamed on it."""
         self._transports = transports
-        self._workstation = target.workstation
+        self._target = target
         self._clock = clock
 
     def mark(self, layer: Category) -> None:
@@ -216,15 +226,22 @@ class RunReach:
         self, argv: Sequence[str], *, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
     ) -> Completed:
         """Run a command on the workstation over its transport."""
-        return await self._transports.run(self._workstation, argv, mark=self.mark, layer=layer, limit=limit)
+        target = self._target
+        return await self._transports.run(
+            target.workstation, argv, mark=self.mark, layer=layer, limit=limit, check=target.name
+        )
 
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the workstation sees it."""
-        return await self._transports.open_stream(self._workstation, host, port, mark=self.mark, layer=layer)
+        return await self._transports.open_stream(self._target.workstation, host, port, mark=self.mark, layer=layer)
 
     async def code_page(self) -> str:
         """Return the workstation's code page, asking it when nobody did yet."""
-        return await self._transports.code_page(self._workstation, mark=self.mark)
+        return await self._transports.code_page(self._target.workstation, mark=self.mark, check=self._target.name)
+
+    async def record(self, what: str, said: Callable[[], bytes], *, secrets: Iterable[SecretStr] = ()) -> None:
+        """Keep what the host said (see `monitor.checks.Reach.record`)."""
+        await self._transports.record(self._target, what, said, secrets=secrets)
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -248,80 +265,3 @@ def parse_code_page(answer: bytes, platform: Platform) -> str | None:
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         return None
-
-
-def redactor(workstation: Workstation, credential: Credential | None) -> Callable[[bytes], bytes]:
-    """Make what takes the host's name and all of a credential out of anything recorded, in whatever case."""
-    known = {"<workstation>": workstation.id, "<host>": workstation.host}
-    if credential is not None:
-        known["<user>"] = credential.user
-        known["<key-file>"] = "" if credential.key_file is None else str(credential.key_file)
-        for name, secret in (("<password>", credential.password), ("<passphrase>", credential.passphrase)):
-            known[name] = "" if secret is None else secret.get_secret_value()
-    encodings = ("utf-8", *filter(None, [workstation.code_page]))
-    words = {word.encode(encoding, "replace"): name for name, word in known.items() if word for encoding in encodings}
-    longest_first = sorted(words, key=len, reverse=True)
-    pattern = re.compile(b"|".join(map(re.escape, longest_first)), re.IGNORECASE)
-    names = {word.lower(): name.encode() for word, name in words.items()}
-    return lambda text: pattern.sub(lambda found: names[found[0].lower()], text)
-
-
-def keep(folder: Path, completed: Completed, redact: Callable[[bytes], bytes], code_page: str | None) -> Path:
-    """Write what a command left behind as a sample: ``NAME.txt`` with its bytes, ``NAME.txt.meta`` about it.
-
-    Returns:
-        Where the sample is; an older one of the same command is never overwritten.
-
-    Raises:
-        LocalError: The folder can't be written.
-
-    """
-    command = redact(" ".join(completed.argv).encode()).decode()
-    stdout, stderr = redact(completed.stdout), redact(completed.stderr).decode("ascii", "backslashreplace")
-    ends = "CRLF" if b"\r\n" in stdout else "LF" if b"\n" in stdout else "none"
-    meta = {
-        "tool": command.split()[0],
-        "command": command,
-        "provenance": "captured",
-        "encoding": "ascii" if stdout.isascii() else code_page or "unknown",
-        "line-endings": ends,
-        "exit-code": completed.exit_code,
-        "stderr": json.dumps(stderr),
-        "notes": "recorded and redacted by emuwatch; the expected parse is yet to be written",
-    }
-    about = "".join(f"{key}: {value}\n" for key, value in meta.items()) + "expected-json:\nnull\n"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = _fresh(folder, _slug(command))
-        _write(path, stdout)
-        _write(path.with_name(f"{path.name}.meta"), about.encode())
-    except OSError as exc:
-        raise LocalError(f"cannot record what {command!r} printed: {exc}") from exc
-    return path
-
-
-def _slug(command: str) -> str:
-    """Name a sample after its program, without the folders, and its arguments."""
-    program, _, arguments = command.partition(" ")
-    name = re.split(r"[/\\]", program)[-1].removesuffix(".exe")
-    words = f"{name} {arguments}"
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60] or "command"
-
-
-def _fresh(folder: Path, slug: str) -> Path:
-    """Create the first of ``slug.txt``, ``slug-2.txt``, ... that is not there yet."""
-    number = 1
-    while True:
-        path = folder / (f"{slug}.txt" if number == 1 else f"{slug}-{number}.txt")
-        try:
-            path.touch(mode=0o600, exist_ok=False)
-        except FileExistsError:
-            number += 1
-        else:
-            return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-        file.write(data)

@@ -1,9 +1,8 @@
-"""The pool of transports: one per way, closed when its way is gone; what a run remembers; what is recorded."""
+"""The pool of transports: one per way, closed when its way is gone; what a run remembers."""
 
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from pydantic import SecretStr
 from monitor.errors import LocalError
 from monitor.logins import Logins
 from monitor.model import Category, Key, Platform, Target, TransportSpec, Workstation
-from monitor.reach import Transports, keep, parse_code_page, redactor
+from monitor.reach import Transports, parse_code_page
+from monitor.recording import Recorder
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential, Mark, TransportKind, TransportParams
 
 
@@ -51,7 +51,7 @@ class FakeTransport:
 class Pool:
     """Transports over fakes, which it remembers."""
 
-    def __init__(self, credentials: Mapping[str, Credential] | None = None, record: Path | None = None) -> None:
+    def __init__(self, credentials: Mapping[str, Credential] | None = None, record: Recorder | None = None) -> None:
         self.made: list[FakeTransport] = []
         self.logins: list[Logins] = []
         kind = TransportKind(
@@ -218,43 +218,22 @@ async def test_session__of_all_runs__keeps_no_cookie_and_no_connection_and_is_cl
     assert (len(set(peers)), cookies, session.closed) == (2, [{}, {}], True)
 
 
-SECRET = Credential(
-    user="Operator", password=SecretStr("hunter2"), key_file=Path("/home/x/id"), passphrase=SecretStr("open sesame")
-)
+async def test_record__of_a_run__keeps_what_its_commands_printed_under_the_name_of_its_check(tmp_path: Path) -> None:
+    pool = Pool(record=(recorder := Recorder(tmp_path)))
+    reach = pool.transports.reach(a_target(a_workstation()))
+    await reach.run(["ldconsole", "list2"])
+    assert await reach.code_page() == "ascii"
+    await reach.record("tcp:22 greeting", lambda: b"SSH-2.0-x")
+    assert [path.name for path in recorder.samples["x"]] == [
+        "ldconsole-list2.txt",
+        "reg-query-hklm-system-currentcontrolset-control-nls-codepage.txt",
+        "tcp-22-greeting.txt",
+    ]
+    assert (tmp_path / "ldconsole-list2.txt").read_bytes() == b"out"
 
 
-async def test_record__of_a_run__is_a_redacted_sample_only_its_owner_may_read(tmp_path: Path) -> None:
-    folder = tmp_path / "samples"
-    pool = Pool({"farm": SECRET}, record=folder)
-    reach = pool.transports.reach(a_target(a_workstation("pc-7", Wired(credential="farm"), host="10.1.2.3")))
-    await reach.run(["true"])
-    pool.made[0].answer = b"0,pc-7 of operator,0,0,0,-1,-1\r\n10.1.2.3 hunter2 open sesame /home/x/id \xff"
-    await reach.run([r"C:\Users\OPERATOR\ldconsole.exe", "list2"])
-    sample, meta = folder / "ldconsole-list2.txt", folder / "ldconsole-list2.txt.meta"
-    assert sample.read_bytes() == (
-        b"0,<workstation> of <user>,0,0,0,-1,-1\r\n<host> <password> <passphrase> <key-file> \xff"
-    )
-    about = dict(line.split(": ", 1) for line in meta.read_text().splitlines() if ": " in line)
-    assert about["command"] == r"C:\Users\<user>\ldconsole.exe list2"
-    assert (about["exit-code"], about["encoding"], about["line-endings"], about["provenance"]) == (
-        "0",
-        "unknown",
-        "CRLF",
-        "captured",
-    )
-    assert "expected-json:" in meta.read_text()
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+async def test_record__when_nothing_is_recorded__does_not_even_ask_for_the_answer() -> None:
+    def never() -> bytes:
+        raise AssertionError
 
-
-def test_record__of_the_same_command__is_never_overwritten(tmp_path: Path) -> None:
-    completed = Completed(argv=("ldconsole", "list2"), exit_code=0, stdout=b"x", stderr=b"")
-    redact = redactor(a_workstation(), None)
-    names = [keep(tmp_path, completed, redact, None).name for _ in range(3)]
-    assert names == ["ldconsole-list2.txt", "ldconsole-list2-2.txt", "ldconsole-list2-3.txt"]
-
-
-def test_record__into_a_folder_that_can_not_be__is_our_own_trouble(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    completed = Completed(argv=("x",), exit_code=0, stdout=b"", stderr=b"")
-    with pytest.raises(LocalError, match="cannot record"):
-        keep(tmp_path / "file", completed, redactor(a_workstation(), None), None)
+    await Pool().transports.reach(a_target(a_workstation())).record("x", never)

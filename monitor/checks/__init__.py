@@ -11,12 +11,12 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from monitor.model import Category, Fact, Key, Lane, Observation, Target, Workstation
 from monitor.stream import Stream
@@ -52,6 +52,16 @@ class Reach(Protocol):
 
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the target's workstation sees it, through its transport (see `Tunnels.open_stream`)."""
+
+    async def record(self, what: str, said: Callable[[], bytes], *, secrets: Iterable[SecretStr] = ()) -> None:
+        """Keep what a host said on a connection of the probe's own, when samples are recorded.
+
+        Args:
+            what: What it was asked: ``tcp:22 greeting``.
+            said: Gives the answer; not called when nothing is recorded.
+            secrets: What must not be in a sample.
+
+        """
 
     @property
     def memory(self) -> MutableMapping[str, Fact]:

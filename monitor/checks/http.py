@@ -13,7 +13,7 @@ import functools
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -31,6 +31,10 @@ from monitor.errors import NETWORK_ERRORS, Blame, LocalError, ProbeError, Table,
 from monitor.model import Category, Fact, Observation, Reason, Severity, Target, Verdict
 
 _NET: Final = Category.NETWORK
+PRIVATE: Final = frozenset({"set-cookie", "authorization", "proxy-authorization", "www-authenticate"})
+"""Headers whose values are not recorded."""
+SECRET_FROM: Final = 8
+"""Characters from which on a value in an address may be a token."""
 READING: Final = 1.0
 """Seconds a file of the monitor's own may take to be read; no host is to blame for a disk that hangs."""
 
@@ -155,7 +159,24 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
         raise explain(exc, where) from exc
     except ValueError as exc:
         raise LocalError(f"{where}: host {target.workstation.host!r} makes no web address") from exc
+    await reach.record(
+        f"{scope(params)} {params.method} {URL(params.url.replace('{host}', 'host')).path}",
+        lambda: sample(answer),
+        secrets=_secrets(params),
+    )
     return judge(answer, params, reach.now())
+
+
+def sample(answer: Answer) -> bytes:
+    """Write an answer down: its status, its headers without what opens a session, its body."""
+    headers = (f"{name}: {'<hidden>' if name.lower() in PRIVATE else value}" for name, value in answer.headers.items())
+    return "\r\n".join((f"HTTP {answer.status}", *headers, "", "")).encode("utf-8", "replace") + answer.body
+
+
+def _secrets(params: Params) -> Iterable[SecretStr]:
+    """What an answer must not echo into a sample: the headers of the config, and what its address asks with."""
+    yield from params.headers.values()
+    yield from (SecretStr(value) for value in URL(params.url).query.values() if len(value) >= SECRET_FROM)
 
 
 def judge(answer: Answer, params: Params, now: float) -> Observation:

@@ -56,9 +56,11 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
         async with _connected(target.workstation.host, params.port) as reader:
             if params.expect is None:
                 return Observation(message=f"{scope(params)} accepts")
-            return judge(await _greeting(reader, params.expect, params.max_greeting), params.expect)
+            greeting = await _greeting(reader, params.expect, params.max_greeting)
     except (OSError, EOFError, UnicodeError) as exc:
         raise classify(exc, ERRORS, where=where) from exc
+    await reach.record(f"{scope(params)} greeting", lambda: greeting)
+    return judge(greeting, params.expect)
 
 
 def judge(greeting: bytes, expect: str) -> Observation:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from monitor.checks import CheckParams
 from monitor.model import Category, Key, Target, Workstation
@@ -22,6 +23,8 @@ class SocketReach:
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.http = http
         self.marks: list[Category] = []
+        self.said: dict[str, bytes] = {}
+        self.secrets: list[SecretStr] = []
 
     def mark(self, layer: Category) -> None:
         self.marks.append(layer)
@@ -31,6 +34,10 @@ class SocketReach:
 
     async def code_page(self) -> str:
         raise AssertionError("a socket check asked for a code page")
+
+    async def record(self, what: str, said: Callable[[], bytes], *, secrets: Iterable[SecretStr] = ()) -> None:
+        self.said[what] = said()
+        self.secrets += secrets
 
     def now(self) -> float:
         return NOW

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import functools
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import aiohttp
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from monitor.checks import path_of, travelled
 from monitor.checks.adb import CHECK
@@ -84,6 +84,9 @@ class ToPort:
 
     def mark(self, layer: Category) -> None:
         self.layer = layer
+
+    async def record(self, what: str, said: Callable[[], bytes], *, secrets: Iterable[SecretStr] = ()) -> None:
+        """Keep nothing."""
 
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         self.layer = layer

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
@@ -27,6 +28,7 @@ from pydantic import ValidationError
 from monitor.checks import Reach, http
 from monitor.errors import LocalError, ProbeError, blame
 from monitor.model import Category, Observation, Reason, Target, Verdict
+from tests.checks.conftest import SocketReach
 
 MakeTarget = Callable[..., Target]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -114,6 +116,23 @@ async def test_http_500__is_an_answer_in_words(target: MakeTarget, reach: Reach)
     async with serving(replying(500)) as port:
         seen = await ask(target, reach, params(port))
     assert (seen.reason, seen.message) == (Reason.UNEXPECTED, "HTTP 500 instead of 2xx")
+
+
+async def test_answer__is_recorded_with_its_headers_and_without_what_opens_a_session(
+    target: MakeTarget, reach: SocketReach
+) -> None:
+    headers = {"X-Panel": "1.2", "Set-Cookie": "session=s3cret"}
+    async with serving(replying(418, "teapot", headers)) as port:
+        url = f"http://{{host}}:{port}/health?token=t0ken-t0ken&n=1"
+        wanted = http.Params.model_validate({"url": url, "headers": {"Authorization": "Bearer b34rer"}})
+        await http.probe(target("http", wanted), wanted, cast("Reach", reach))
+    ((asked, said),) = reach.said.items()
+    assert asked == f"http:{port} GET /health"
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert (head.splitlines()[0], body) == (b"HTTP 418", b"teapot")
+    assert b"X-Panel: 1.2" in head
+    assert b"Set-Cookie: <hidden>" in head
+    assert {secret.get_secret_value() for secret in reach.secrets} == {"Bearer b34rer", "t0ken-t0ken"}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

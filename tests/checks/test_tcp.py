@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from monitor.checks import Reach, tcp
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Observation, Reason, Target, Verdict
+from tests.checks.conftest import SocketReach
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MakeTarget = Callable[..., Target]
@@ -84,6 +86,13 @@ async def test_greeting_that_matches__is_up_and_shown(target: MakeTarget, reach:
     async with listening(greeter(b"SSH-", b"2.0-Open", b"SSH_9.2p1\r\n")) as port:
         seen = await ask(target, reach, tcp.Params(port=port, expect=r"^SSH-2\.0-.*\n"))
     assert (seen.verdict, seen.facts) == (Verdict.UP, {"greeting": "SSH-2.0-OpenSSH_9.2p1"})
+
+
+async def test_greeting__is_recorded_as_it_came(target: MakeTarget, reach: SocketReach) -> None:
+    async with listening(greeter(b"SSH-2.0-x\r\n")) as port:
+        await tcp.probe(target("tcp", wanted := tcp.Params(port=port, expect="SSH")), wanted, cast("Reach", reach))
+        await tcp.probe(target("tcp", silent := tcp.Params(port=port)), silent, cast("Reach", reach))
+    assert reach.said == {f"tcp:{port} greeting": b"SSH-2.0-x\r\n"}
 
 
 async def test_other_greeting__is_down_by_an_answer(target: MakeTarget, reach: Reach) -> None:

@@ -140,9 +140,16 @@ async def test_probe__something_unknown__exits_2_and_names_it(config: Path, argu
     assert (ended.code, words in ended.err) == (2, True)
 
 
-async def test_probe__record__writes_what_the_host_answered_without_secrets(config: Path, tmp_path: Path) -> None:
+async def test_probe__record__writes_what_the_host_answered_without_secrets_and_says_of_what_there_is_nothing(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    sockets = (f"{{kind: tcp, port: {sshd.port}}}", f"{{kind: tcp, name: banner, port: {sshd.port}, expect: ^SSH-}}")
+    config = a_config(sshd.folder, sshd.port, sshd.folder / "known_hosts", (*BOTH, *sockets))
     ended = await emuwatch("probe", "ws-01", "-c", config, "--record", tmp_path / "proof")
     assert ended.code == 0, ended.err
+    assert f"ldplayer: recorded in {tmp_path}/proof/ldconsole-list2.txt\n" in ended.out
+    assert f"banner: recorded in {tmp_path}/proof/tcp-{sshd.port}-greeting.txt\n" in ended.out
+    assert "tcp: nothing to record: it exchanges no text\n" in ended.out
     files = await asyncio.to_thread(contents, tmp_path / "proof")
     assert (SAMPLES / "ld-list2-ld14-three-gbk.txt").read_bytes() in files.values()
     assert not any(b"user_key" in content or b"127.0.0.1" in content for content in files.values())

@@ -73,7 +73,7 @@ class Transports:
             kinds: Every transport there is, by name.
             credentials: Who logs in, by name.
             clock: Unix time.
-            record: Where what commands print is kept; None: nowhere.
+            record: Keeps what hosts answered; None: nowhere.
             logins: What hosts said of logins, shared with other pools; None: with none.
 
         """

@@ -81,7 +81,7 @@ _ALL = listing(
     Column(title="Forced", ask=f"max by ({_KEY}) (emuwatch_breaker_forced{{{HERE}}})", words=looks.YES_NO, width=90),
     Column(
         title="Trips in 30 min",
-        ask=f"sum by ({_KEY}) (increase(emuwatch_breaker_trips_total{{{HERE}}}[30m]))",
+        ask=f"round(sum by ({_KEY}) (increase(emuwatch_breaker_trips_total{{{HERE}}}[30m])))",
         limit=limits.TRIPS,
         unit="none",
     ),

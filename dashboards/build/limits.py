@@ -39,7 +39,7 @@ CERTIFICATE: Final = Limit(
 LATENCY: Final = Limit(
     alert="CheckLatencyHigh", written="avg_over_time(emuwatch_check_last_duration_seconds[10m]) > 2", warning=2.0
 )
-TRIPS: Final = Limit(alert="BreakerFlapping", written="> 3", warning=3.0)
+TRIPS: Final = Limit(alert="BreakerFlapping", written="> 3.5", warning=3.5)
 LATENESS: Final = Limit(alert="EmuwatchLate", written="> 5", warning=5.0)
 SITE_DOWN: Final = Limit(
     alert="WorkstationUnreachableSite",

@@ -147,13 +147,14 @@ _COUNTS = (
     .span(HALF),
     bars(
         "Most trips",
-        "In the time shown: the ten that come and go the most.",
+        "In the time shown: the ten that come and go the most. How many are too many depends on that time; the table "
+        "above marks those over the limit, which is of half an hour.",
         now(
             f"topk(10, sum by (workstation, scope) (increase(emuwatch_breaker_trips_total{{{HERE}}}[$__range])) > 0)",
             "{{workstation}} {{scope}}",
         ),
     )
-    .thresholds(looks.stepped(limits.TRIPS))
+    .decimals(0)
     .span(HALF),
 )
 

@@ -15,8 +15,8 @@ class Limit:
 
     alert: str | None
     """The alert whose rule holds these values; None: nobody is alerted."""
-    written: str = ""
-    """How the rule's expression says it; a test looks for it there."""
+    of: str = ""
+    """Words of what the rule compares with them, to tell it from what else it compares."""
     warning: float | None = None
     critical: float | None = None
     below: bool = False
@@ -26,26 +26,22 @@ class Limit:
 DAY: Final = 86400.0
 
 DISK_FREE: Final = Limit(
-    alert="DiskWillFill",
-    written="emuwatch_workstation_disk_free_bytes / emuwatch_workstation_disk_size_bytes < 0.05",
-    warning=0.2,
-    critical=0.05,
+    alert="DiskWillFill", of="emuwatch_workstation_disk_size_bytes", warning=0.2, critical=0.05, below=True
+)
+MEMORY_AVAILABLE: Final = Limit(
+    alert="MemoryLow", of="emuwatch_workstation_memory_available_bytes", critical=0.05, below=True
+)
+CERTIFICATE: Final = Limit(
+    alert="CertificateEnds",
+    of="emuwatch_certificate_end_timestamp_seconds",
+    warning=14 * DAY,
+    critical=2 * DAY,
     below=True,
 )
-MEMORY_AVAILABLE: Final = Limit(alert="MemoryLow", written="< 0.05", critical=0.05, below=True)
-CERTIFICATE: Final = Limit(
-    alert="CertificateEnds", written="< 14 * 86400", warning=14 * DAY, critical=2 * DAY, below=True
-)
-LATENCY: Final = Limit(
-    alert="CheckLatencyHigh", written="avg_over_time(emuwatch_check_last_duration_seconds[10m]) > 2", warning=2.0
-)
-TRIPS: Final = Limit(alert="BreakerFlapping", written="> 3.5", warning=3.5)
-LATENESS: Final = Limit(alert="EmuwatchLate", written="> 5", warning=5.0)
-SITE_DOWN: Final = Limit(
-    alert="WorkstationUnreachableSite",
-    written="avg without (workstation) (emuwatch:workstation_down:max) >= 0.5",
-    critical=0.5,
-)
+LATENCY: Final = Limit(alert="CheckLatencyHigh", of="emuwatch_check_last_duration_seconds", warning=2.0)
+TRIPS: Final = Limit(alert="BreakerFlapping", of="emuwatch_breaker_trips_total", warning=3.5)
+LATENESS: Final = Limit(alert="EmuwatchLate", of="emuwatch_schedule_lateness_seconds_bucket", warning=5.0)
+SITE_DOWN: Final = Limit(alert="WorkstationUnreachableSite", of="avg without (workstation)", critical=0.5)
 LOOP_LAG: Final = Limit(alert=None, warning=0.25, critical=1.0)
 """From one second on, timeouts are held to be our own fault and count against nobody."""
 CUT_OFF: Final = Limit(alert="EmuwatchIsolated", written="emuwatch_isolated == 1", critical=1.0)

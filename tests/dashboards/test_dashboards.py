@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from itertools import combinations
@@ -189,11 +190,46 @@ def test_states__of_the_model__all_have_a_word_and_a_colour() -> None:
     assert [color for _, color in looks.BREAKER.values()] == [looks.GREEN, looks.YELLOW, looks.RED]
 
 
+def compared(expression: str) -> list[tuple[str, str, float]]:
+    """Everything an expression compares with a number: what, how, and the number; factors of something are none."""
+    number = r"-?[\d.]+(?:e\d+)?"
+    comparison = re.compile(rf"([<>]=?)(?: bool)? ({number}(?: \* {number})*)(?! ?[*/\d.])")
+    return [
+        (part[: match.start()], match[1], math.prod(float(factor) for factor in match[2].split(" * ")))
+        for part in re.split(r"\b(?:and|or|unless)\b", " ".join(expression.split()))
+        for match in comparison.finditer(part)
+    ]
+
+
+def test_compared__finds_numbers_with_their_sides_and_no_factors() -> None:
+    expression = """
+        max without (instance) ((a / b < 0.05 or (a / b < 0.2 and predict_linear(a[6h], 24 * 3600) < 0)) * c)
+        or a - time() < 14 * 86400 and a > 3 * b unless a == 1
+    """
+    assert [(how, value) for _, how, value in compared(expression)] == [
+        ("<", 0.05),
+        ("<", 0.2),
+        ("<", 0),
+        ("<", 14 * 86400),
+    ]
+    assert ["a / b" in what for what, _, _ in compared(expression)] == [True, True, False, False]
+
+
 @pytest.mark.parametrize("limit", [limit for limit in limits.ALL if limit.alert], ids=lambda limit: str(limit.alert))
-def test_limit__beside_the_rule_of_its_alert__is_the_same(limit: limits.Limit) -> None:
-    expressions = [" ".join(rule["expr"].split()) for rule in rules() if rule.get("alert") == limit.alert]
-    assert expressions, f"no rule {limit.alert}"
-    assert any(limit.written in expression for expression in expressions), expressions
+def test_limit__beside_the_rules_of_its_alert__has_their_numbers_and_their_direction(limit: limits.Limit) -> None:
+    said = [found for rule in rules() if rule.get("alert") == limit.alert for found in compared(rule["expr"])]
+    numbers = [(how[0], value) for what, how, value in said if limit.of in what]
+    worse = "<" if limit.below else ">"
+    assert sorted(numbers) == sorted((worse, level) for level in (limit.warning, limit.critical) if level is not None)
+
+
+def test_limit__where_two_rules_of_one_alert_differ_in_severity__its_levels_are_theirs() -> None:
+    by_severity = {
+        rule["labels"]["severity"]: compared(rule["expr"])[0][2]
+        for rule in rules()
+        if rule.get("alert") == "CertificateEnds"
+    }
+    assert by_severity == {"warning": limits.CERTIFICATE.warning, "critical": limits.CERTIFICATE.critical}
 
 
 def test_names__in_dashboards__are_exported_or_recorded_by_the_rules() -> None:

@@ -83,7 +83,7 @@ def test_alert__has_a_scenario_in_which_it_fires_after_silence_and_resolves(rule
     def fires(step: dict[str, Any]) -> bool:
         return any(alert["exp_labels"]["severity"] == rule.severity for alert in step["exp_alerts"])
 
-    courses = [[fires(step) for step in scenario["alert_rule_test"]] for scenario in scenarios(rule.name)]
+    courses = [[fires(step) for step in scenario.get("alert_rule_test", [])] for scenario in scenarios(rule.name)]
     whole = [course for course in courses if True in course and not course[0] and not course[-1]]
     assert whole, f"no scenario of {rule.name} ({rule.severity}) begins and ends silent and fires in between"
 

@@ -28,7 +28,7 @@ from monitor.feed import Feed
 from monitor.fleet import Fleet
 from monitor.gateway import Gateways
 from monitor.heartbeat import Heartbeat
-from monitor.metrics import Metrics
+from monitor.metrics import SINKS, Metrics
 from monitor.model import Key, Result, Workstation
 from monitor.names import Names
 from monitor.notices import monitor_group
@@ -93,12 +93,7 @@ class Service:
         self._watching: asyncio.Task[None] | None = None
         self.breakers = Breakers(policies=config.policies)
         self.registry = CollectorRegistry(auto_describe=False)
-        self.metrics = Metrics(
-            registry=self.registry,
-            fleet=self.fleet,
-            breakers=self.breakers,
-            sinks=("metrics", "log", "memory", "notify"),
-        )
+        self.metrics = Metrics(registry=self.registry, fleet=self.fleet, breakers=self.breakers, sinks=SINKS)
         self.names = Names()
         self.transports = Transports(kinds=discover_transports(), credentials=config.credentials)
         self.heartbeat = Heartbeat(lagged=self.metrics.loop_lag, jumped=self._jumped)

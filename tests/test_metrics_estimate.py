@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
+from monitor.app import Service
 from monitor.breaker.registry import Breakers
 from monitor.config import Config, load_text
-from monitor.metrics import CATALOGUE, Metrics, catalogue, estimate
+from monitor.metrics import CATALOGUE, SINKS, Metrics, catalogue, estimate
+from monitor.metrics.rendering import Format
 from monitor.model import (
     CheckState,
     EmulatorRun,
@@ -25,8 +30,12 @@ from monitor.model import (
     Volume,
     WorkstationState,
 )
+from monitor.notices import Notifications
+from monitor.notify import ChannelStatus
 from monitor.roster import Roster
 from monitor.silencing import Silencing
+from monitor.simulator.farm import Farm
+from monitor.store import StoreStatus
 from tests.test_silencing import Shelf
 
 CONFIG = """
@@ -40,6 +49,8 @@ templates:
       - {kind: host}
       - {kind: ldplayer}
       - {kind: adb}
+notifications:
+  channels: {a: {kind: webhook, url: "http://127.0.0.1:9/a"}, b: {kind: webhook, url: "http://127.0.0.1:9/b"}}
 workstations:
   - {id: "ws-[1-3]", host: "10.0.0.[1-3]", template: pc}
   - {id: bare, host: 10.0.0.9, checks: [{kind: icmp}]}
@@ -106,9 +117,16 @@ def series(config: Config, emulators: int, volumes: int) -> int:
     for key, _ in list(breakers.figures()):
         for _ in range(3):
             breakers.get(key).acquire().failure(Severity.HIGH)
-    metrics = Metrics(registry=CollectorRegistry(), fleet=everything, breakers=breakers, sinks=("metrics", "log"))
+    metrics = Metrics(registry=CollectorRegistry(), fleet=everything, breakers=breakers, sinks=SINKS)
     metrics.silences = Silencing(Shelf(), note=lambda *_, **__: None, retention=1.0)
     metrics.retain(everything.targets)
+    metrics.isolated = lambda: False
+    metrics.store = lambda: StoreStatus(up=True, since=1.0, problem="", pending=0, dropped=0)
+    channels = [
+        ChannelStatus(name=name, kind="webhook", well=True, since=1.0, problem="", permanent=False, pending=0)
+        for name in config.notifications.channels
+    ]
+    metrics.channels = lambda: channels
     metrics.loop_lag(0.1)
     metrics.reloaded(ok=True, at=1.0)
     metrics.rendered(seconds=0.1, series=1)
@@ -129,15 +147,52 @@ def test_estimate__of_consoles_without_emulators__is_no_less_than_there_is() -> 
 
 def test_estimate__in_words__is_round_and_says_what_it_assumes() -> None:
     config = load_text(CONFIG, name="test.yaml")
-    assert round(estimate.estimate(config), -1) == 1_050
-    assert estimate.words(config) == "about 1,050 series with 6 emulators on each workstation"
-    few = replace(config, targets=(), workstations=())
-    assert estimate.words(few) == "about 31 series"
+    assert 1_000 < estimate.estimate(config) < 1_100
+    assert re.fullmatch(r"about 1,0\d0 series with 6 emulators on each workstation", estimate.words(config))
+    few = replace(config, targets=(), workstations=(), notifications=Notifications())
+    assert estimate.words(few) == f"about {estimate.MONITOR_SERIES} series"
 
 
 def test_estimate__of_nothing__is_the_monitor_itself() -> None:
     config = replace(load_text(CONFIG, name="test.yaml"), workstations=(), targets=())
     assert estimate.estimate(config) == series(config, 6, 2)
+
+
+@pytest.fixture
+async def farm() -> AsyncIterator[Farm]:
+    async with Farm(workstations=2) as farm:
+        yield farm
+
+
+async def test_estimate__beside_a_service_with_store_and_channels__counts_all_of_its_own_and_no_less_of_the_farm(
+    farm: Farm,
+) -> None:
+    document = farm.config(interval=0.3, open_time=1.0)
+    document["gateways"] = [{"kind": "tcp", "host": "127.0.0.1", "port": farm["ws-02"].rdp.port}]
+    channels = {name: {"kind": "webhook", "url": "http://127.0.0.1:9/"} for name in ("a", "b", "c")}
+    document["notifications"] = {
+        "channels": channels,
+        "routes": [{"channels": [*channels], "after": "0s", "wait": "0s"}],
+    }
+    config = await asyncio.to_thread(load_text, yaml.safe_dump(document), name="farm")
+    service = Service(config)
+    await service.start()
+    try:
+        farm["ws-01"].power_off()
+        async with asyncio.timeout(20):
+            while any(channel.well is None for channel in service.notifier.channels()):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.1)
+        await service.metrics.scrapes.body(Format())  # so that the cost of one is known
+        families = list(service.metrics.families())
+    finally:
+        await service.stop()
+    own = {family.name for family in service.metrics.describe()}
+    there = sum(len(family.samples) for family in families if family.name in own)
+    kinds = len({target.kind for target in config.targets})
+    assert there == estimate.MONITOR_SERIES + estimate.KIND_SERIES * kinds + estimate.CHANNEL_SERIES * len(channels), (
+        "a label of the monitor's own series is not counted"
+    )
+    assert sum(len(family.samples) for family in families) <= estimate.estimate(config)
 
 
 def test_figures__are_no_more_than_there_are() -> None:

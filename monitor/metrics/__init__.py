@@ -38,6 +38,14 @@ ASKED: Final = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIMEOUT})
 FAILURE: Final = "failure"
 REFUSED: Final = "refused"
 DROPPED: Final = "dropped"
+TOLD: Final = ("success", FAILURE, REFUSED, DROPPED)
+"""Outcomes of an attempt to tell something."""
+RENDERED: Final = "rendered"
+SHARED: Final = "shared"
+SOURCES: Final = (RENDERED, SHARED)
+"""Where an answer of ``/metrics`` comes from."""
+SINKS: Final = ("metrics", "log", "memory", "notify")
+"""What the service hands results to; their errors are counted from 0 on."""
 BEATS: Final = 120
 """Beats of the heart in a minute: over so many the longest lag is shown."""
 MONITOR: Final = tuple(m for m in CATALOGUE if not any(m in kind.metrics for kind in series.KINDS))
@@ -129,7 +137,7 @@ class Metrics:
         self._reload_ok: bool | None = None
         self._reload_at: float | None = None
         self._sink_errors = Counter(dict.fromkeys(sinks, 0))
-        self._answers = {"rendered": 0, "shared": 0}
+        self._answers = dict.fromkeys(SOURCES, 0)
         self._rendered: tuple[float, int] | None = None
         self.isolated: Callable[[], bool | None] = lambda: None
         """Whether no gateway answers; None: there is none."""
@@ -193,7 +201,7 @@ class Metrics:
 
     def scraped(self, *, shared: bool) -> None:
         """Count an answer of ``/metrics``."""
-        self._answers["shared" if shared else "rendered"] += 1
+        self._answers[SHARED if shared else RENDERED] += 1
 
     def rendered(self, *, seconds: float, series: int) -> None:
         """Note what a rendering of ``/metrics`` cost the loop, and how much it holds."""
@@ -278,7 +286,7 @@ class Metrics:
                 scrape.add(names.SILENCES, {"purpose": purpose.value}, self.silences.active(purpose))
         for channel in self.channels():
             label = {"channel": clean(channel.name)}
-            for outcome in ("success", FAILURE, REFUSED, DROPPED):
+            for outcome in TOLD:
                 scrape.add(names.NOTIFICATIONS, {**label, "outcome": outcome}, self._notified[channel.name, outcome])
             scrape.add(names.NOTIFICATIONS_PENDING, label, channel.pending)
             if channel.well is not None:

@@ -5,15 +5,18 @@ An upper bound: what is absent for now (a reason while all is well, a last trip 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable
 from typing import Final
 
 from monitor.config import Config
-from monitor.metrics import DURATIONS, LATENESS
-from monitor.metrics.catalogue import FACTS
+from monitor.metrics import DURATIONS, LATENESS, MONITOR, SINKS, SOURCES, TOLD
+from monitor.metrics import catalogue as names
+from monitor.metrics.catalogue import FACTS, Metric
 from monitor.metrics.series import BREAKERS, CHECKS, EMULATORS, HOSTS, WORKSTATIONS, Kind
 from monitor.model import Category, Key, Target, TransportSpec, Workstation
+from monitor.silences import Purpose
 
 EMULATORS_EACH: Final = 6
 """Emulators assumed on each workstation whose console is asked."""
@@ -23,19 +26,41 @@ FIGURES: Final = {"http": 2, "icmp": 2, "winrm": 1}
 """How many of `catalogue.FACTS` a check of a kind tells; others tell none."""
 _HISTOGRAM: Final = 3
 """Series of a histogram beside its buckets: ``+Inf``, sum, count."""
-_SINGLES: Final = 14
-"""Series of the monitor itself that are no histogram."""
+_VALUES: Final = {
+    "outcome": len(TOLD),
+    "purpose": len(Purpose),
+    "sink": len(SINKS),
+    "source": len(SOURCES),
+    "version": 1,
+    "python_version": 1,
+}
+"""How many values each label of the monitor's own series has; `kind` and `channel` have those of the config."""
+_BY_CONFIG: Final = {"kind", "channel"}
+_BUCKETS: Final = {names.CHECK_DURATION: DURATIONS, names.LATENESS: LATENESS}
 
 
 def _count(kind: Kind, *shape: object) -> int:
     return sum(len(column.labels) for column in kind.columns(*shape))
 
 
+def _own(label: str = "") -> int:
+    """Count the monitor's own series for each value of a label of the config; those without one, if none is named."""
+    wanted = {label} - {""}
+    return sum(map(_series, [metric for metric in MONITOR if _BY_CONFIG.intersection(metric.labels) == wanted]))
+
+
+def _series(metric: Metric) -> int:
+    if metric in _BUCKETS:
+        return len(_BUCKETS[metric]) + _HISTOGRAM
+    return math.prod(_VALUES[label] for label in metric.labels if label not in _BY_CONFIG)
+
+
 _WHERE: Final = Workstation(id="w", host="h", transport=TransportSpec("t", None))
 _WHAT: Final = Target(workstation=_WHERE, name="c", kind="k", params=None, path=(), interval=1.0, timeout=1.0)
 
-MONITOR_SERIES: Final = _SINGLES + len(LATENESS) + _HISTOGRAM
-KIND_SERIES: Final = len(DURATIONS) + _HISTOGRAM
+MONITOR_SERIES: Final = _own()
+KIND_SERIES: Final = _own("kind")
+CHANNEL_SERIES: Final = _own("channel")
 BREAKER_SERIES: Final = _count(BREAKERS, Key(Category.NETWORK, "w", "s"))
 CHECK_SERIES: Final = _count(CHECKS, _WHAT) - len(FACTS) - 1
 STATE_SERIES: Final = len(WORKSTATIONS.columns(_WHERE)[-1].labels)
@@ -59,7 +84,8 @@ def estimate(config: Config, *, emulators: int = EMULATORS_EACH, volumes: int = 
     for target in config.targets:
         by_workstation.setdefault(target.workstation.id, []).append(target)
     farm = sum(_workstation(targets, emulators, volumes) for targets in by_workstation.values())
-    return MONITOR_SERIES + KIND_SERIES * len({target.kind for target in config.targets}) + farm
+    kinds, channels = len({target.kind for target in config.targets}), len(config.notifications.channels)
+    return MONITOR_SERIES + KIND_SERIES * kinds + CHANNEL_SERIES * channels + farm
 
 
 def words(config: Config) -> str:
@@ -75,7 +101,7 @@ def formula() -> str:
     return "\n".join(
         [
             "```",
-            f"{MONITOR_SERIES} + {KIND_SERIES} x kinds of check used",
+            f"{MONITOR_SERIES} + {KIND_SERIES} x kinds of check used + {CHANNEL_SERIES} x channels",
             f"+ for each workstation   {WORKSTATION_SERIES} + {CHECK_SERIES} x checks + {BREAKER_SERIES} x breakers",
             f"    if a console is asked  + {STATE_SERIES} + {EMULATOR_SERIES} x emulators",
             f"    if it has a host check + {HOST_SERIES} + {VOLUME_SERIES} x volumes",

@@ -6,10 +6,11 @@ Pure. Identity is ``<driver>:<index>``; titles are information. The verdict come
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.belief import Belief
+from monitor.boots import Boots
 from monitor.model import (
     EmulatorRun,
     EmulatorState,
@@ -49,6 +50,7 @@ class _Emulator:
     why: str = ""
     told_at: float | None = None
     """Unix time it was last told to start or stop."""
+    boots: Boots = field(default_factory=Boots)
 
     @property
     def guest(self) -> Heard | None:
@@ -74,6 +76,8 @@ class RememberedEmulator:
     """What its witnesses said last, by the name of the check."""
     first_seen: float
     last_seen: float
+    boot_seconds: float | None = None
+    """How long the last boot took that was seen whole."""
 
 
 class Inventory:
@@ -178,6 +182,7 @@ class Inventory:
                 guests={witness: heard.seen.value for witness, heard in emulator.guests.items()},
                 first_seen=emulator.first_seen,
                 last_seen=emulator.last_seen,
+                boot_seconds=emulator.boots.took,
             )
 
     def restore(self, past: Iterable[RememberedEmulator]) -> None:
@@ -193,6 +198,8 @@ class Inventory:
                 emulator.why = old.message if old.console is None else ""
                 emulator.belief.restore(old.status, old.since)
             emulator.first_seen = min(emulator.first_seen, old.first_seen)
+            if emulator.boots.took is None:
+                emulator.boots.took = old.boot_seconds
 
     def _appear(self, entity: Entity, at: float) -> _Emulator:
         emulator = _Emulator(
@@ -219,6 +226,7 @@ class Inventory:
         old = belief.see(truth.status, at, after=down_after if bad and not first else 1)
         if belief.status is truth.status:
             emulator.truth = truth
+        emulator.boots.see(emulator.truth, emulator.console, heard.seen if heard else None, at)
         if old is not None and old is not belief.status:
             message = _words(emulator)
             yield self._transition(entity.id, old, belief.status, at, message, first=first)
@@ -301,4 +309,6 @@ def _shown(emulator: _Emulator, at: float) -> EmulatorState:
         first_seen=emulator.first_seen,
         last_seen=emulator.last_seen,
         flapping=belief.flapping(at),
+        boot_seconds=emulator.boots.took,
+        boot_limit=entity.boot_limit,
     )

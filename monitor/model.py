@@ -455,6 +455,10 @@ class EmulatorState:
     first_seen: float
     last_seen: float
     flapping: bool = False
+    boot_seconds: float | None = None
+    """How long its last boot took that was seen from beginning to end."""
+    boot_limit: float = 240.0
+    """Seconds after which a start is stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,7 @@ def _emulator_row(emulator: RememberedEmulator) -> Row:
         "console": None if emulator.console is None else emulator.console.value,
         "console_since": emulator.console_since,
         "guests": dict(emulator.guests),
+        "boot_seconds": emulator.boot_seconds,
     }
     return {
         "workstation": emulator.workstation,
@@ -186,6 +187,7 @@ def _emulator(values: RowMapping) -> RememberedEmulator:
         guests=details["guests"],
         first_seen=values["first_seen"],
         last_seen=values["last_seen"],
+        boot_seconds=details.get("boot_seconds"),  # not there before it was measured
     )
 
 

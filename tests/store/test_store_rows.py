@@ -38,6 +38,7 @@ EMULATOR = RememberedEmulator(
     guests={"adb-3": "answers"},
     first_seen=1.0,
     last_seen=9.0,
+    boot_seconds=48.5,
 )
 BREAKER = Saved(
     key=Key(Category.NETWORK, "ws-01", "ssh:22"),

@@ -357,6 +357,13 @@ def test_emulator__shows_its_state_its_title_and_whether_witnesses_disagree() ->
     assert scene.value("emulator_witness_disagreement", emulator="ldplayer:3") == 1
 
 
+def test_emulator__shows_how_long_its_last_boot_took_beside_its_limit__and_nothing_before_one_was_seen() -> None:
+    scene = seen(an_emulator(3, boot_seconds=48.5, boot_limit=120.0))
+    assert scene.value("emulator_last_boot_seconds", emulator="ldplayer:3") == 48.5
+    assert scene.value("emulator_boot_limit_seconds", emulator="ldplayer:3") == 120.0
+    assert seen(an_emulator(3)).samples("emulator_last_boot_seconds") == {}
+
+
 ANY_TEXT = st.text(st.characters(), max_size=30)
 HOSTILE = st.one_of(
     ANY_TEXT,
@@ -523,7 +530,7 @@ def eventful() -> Scene:
         real.deliver(replace(answered(target, at), observation=degraded))
     [state] = real.fleet.snapshot()
     state = replace(state, checks=(replace(state.checks[0], host=FACTS),))
-    real.metrics._fleet = Seen(replace(state, emulators=(an_emulator(),)))
+    real.metrics._fleet = Seen(replace(state, emulators=(an_emulator(boot_seconds=48.5),)))
     for _ in range(3):
         real.breakers.get(target.path[0]).acquire().failure(Severity.HIGH)
     real.metrics.lateness(0.01)

@@ -107,7 +107,7 @@ class Everything:
 def emulator(entity: Entity) -> EmulatorState:
     return EmulatorState(
         id=entity.id, driver=entity.driver, index=entity.index, title="", state="running", status=Status.UP, since=0.0,
-        reason=None, message="", expected=None, first_seen=0.0, last_seen=0.0,
+        reason=None, message="", expected=None, first_seen=0.0, last_seen=0.0, boot_seconds=60.0,
     )  # fmt: skip
 
 

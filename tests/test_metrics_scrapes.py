@@ -169,6 +169,7 @@ def emulators(draw: st.DrawFn, key: str) -> EmulatorState:
         expected=None,
         first_seen=0.0,
         last_seen=0.0,
+        boot_seconds=draw(MOMENT),
     )
 
 

@@ -166,6 +166,14 @@ EMULATOR_INFO = _info(
 EMULATOR_DISAGREEMENT = _gauge(
     "emulator_witness_disagreement", "Whether console and guest contradict each other: 0 no, 1 yes.", EMULATOR
 )
+EMULATOR_BOOT = _gauge(
+    "emulator_last_boot_seconds",
+    "How long the last boot took that was seen from beginning to end; absent before.",
+    EMULATOR,
+)
+EMULATOR_BOOT_LIMIT = _gauge(
+    "emulator_boot_limit_seconds", "How long a boot may take before it is called stuck.", EMULATOR
+)
 
 # The monitor itself.
 LATENESS = _histogram("schedule_lateness_seconds", "How much later than planned runs began.")

@@ -239,17 +239,28 @@ def _emulator_columns(workstation: str, emulator: str, driver: str, index: int, 
         Column(names.EMULATOR_UP, (own,)),
         Column(names.EMULATOR_INFO, (own | info,)),
         Column(names.EMULATOR_DISAGREEMENT, (own,)),
+        Column(names.EMULATOR_BOOT, (own,)),
+        Column(names.EMULATOR_BOOT_LIMIT, (own,)),
     )
 
 
 EMULATORS: Final = Kind(
-    (names.EMULATOR_STATE, names.EMULATOR_UP, names.EMULATOR_INFO, names.EMULATOR_DISAGREEMENT), _emulator_columns
+    (
+        names.EMULATOR_STATE,
+        names.EMULATOR_UP,
+        names.EMULATOR_INFO,
+        names.EMULATOR_DISAGREEMENT,
+        names.EMULATOR_BOOT,
+        names.EMULATOR_BOOT_LIMIT,
+    ),
+    _emulator_columns,
 )
 
 
 def emulator_values(state: EmulatorState) -> Values:
     """Read one emulator."""
-    return (state.state, SURE.get(state.status), 1, 1 if state.reason is Reason.WITNESSES_DISAGREE else 0)
+    disagree = 1 if state.reason is Reason.WITNESSES_DISAGREE else 0
+    return (state.state, SURE.get(state.status), 1, disagree, state.boot_seconds, state.boot_limit)
 
 
 KINDS: Final = (BREAKERS, CHECKS, WORKSTATIONS, HOSTS, EMULATORS)

@@ -7,14 +7,35 @@ from typing import Final
 from dashboards.build import board, limits, looks, queries
 from dashboards.build.board import Board, Section
 from dashboards.build.looks import EMULATOR
-from dashboards.build.panels import HALF, HIGH, THIRD, bars, graph, now, number, query, stacked, timeline
+from dashboards.build.panels import (
+    HALF,
+    HIGH,
+    QUARTER,
+    THIRD,
+    WHOLE,
+    bars,
+    graph,
+    now,
+    number,
+    query,
+    stacked,
+    timeline,
+)
 from dashboards.build.queries import THESE
 from dashboards.build.sdk import Builder, models, units
 from dashboards.build.tables import Column, listing
 
 _ID: Final = "workstation, emulator"
-_STEP: Final = 10
-"""Seconds between two looks when time spent booting is counted: whatever is shorter may be missed."""
+_BOOT: Final = f"max by ({_ID}) (emuwatch_emulator_last_boot_seconds{{{THESE}}})"
+_OF_LIMIT: Final = f"{_BOOT} / on ({_ID}) min by ({_ID}) (emuwatch_emulator_boot_limit_seconds{{{THESE}}})"
+"""The part of its limit that each last boot took."""
+_READY: Final = (
+    f'count(max by ({_ID}) (emuwatch_emulator_state{{{THESE},state="running"}})'
+    f" and on ({_ID}) (emuwatch_check_up{{{THESE}}} == 1)"
+    f' unless on ({_ID}) emuwatch_check_failure_reason{{{THESE},reason=~"suppressed|local"}})'
+    f" or 0 * count(emuwatch_emulator_info{{{THESE}}})"
+)
+"""How many run with a guest that answered when it was last asked, and can be asked now."""
 
 
 def _in_state(states: str) -> str:
@@ -23,7 +44,13 @@ def _in_state(states: str) -> str:
     return f"{some} or 0 * count(emuwatch_emulator_info{{{THESE}}})"
 
 
-_NOW = (
+_FIGURES = (
+    number(
+        "Ready",
+        "They run, and their guests answer when they are asked: what can be worked with. Fewer than run: guests that "
+        "are silent, or that no check asks.",
+        query(_READY),
+    ),
     number(
         "Running",
         "By everything that is known of them: what the console lists and what the guest answers.",
@@ -53,7 +80,16 @@ _NOW = (
         "Their console can't be asked: see the breakers of the workstation.",
         query(_in_state("unknown|adb_off")),
     ).thresholds(looks.stepped(limits.SOME)),
+    number(
+        "Slowest boot",
+        "Of the last boot of each, the one nearest to its limit. Beyond it a boot is called stuck; well below it, the "
+        "limit could be lower. Slow on one workstation: its disk or memory; everywhere: an update.",
+        query(f"max({_OF_LIMIT})"),
+    )
+    .unit(units.PercentUnit)
+    .thresholds(looks.stepped(limits.BOOT)),
 )
+_NOW = tuple(figure.span(QUARTER) for figure in _FIGURES)
 
 
 def _by_state() -> Builder[models.Panel]:
@@ -106,6 +142,7 @@ _LIST = listing(
         words=looks.YES_NO,
         width=150,
     ),
+    Column(title="Last boot", ask=_BOOT, unit=units.Seconds, width=110),
     worst="State",
 ).height(HIGH)
 
@@ -119,19 +156,24 @@ _BOOTS = (
         ),
     ).span(THIRD),
     bars(
-        "Longest in booting",
-        f"Time spent starting within the last hour, as seen every {_STEP} s: the ten that took longest. One alone: "
-        f"that "
-        "emulator's disk or game. All of a workstation: its memory, disk or processor. Again and again: it never gets "
-        "through.",
-        now(
-            f"topk(10, {_STEP} * count_over_time("
-            f'(max by ({_ID}) (emuwatch_emulator_state{{{THESE},state="starting"}}))[1h:{_STEP}s]))',
-            "{{workstation}} {{emulator}}",
-        ),
+        "Slowest boots",
+        "The part of its limit that the last boot took: the ten that came nearest. One alone: that emulator's disk or "
+        "game. All of a workstation: its memory, disk or processor.",
+        now(f"topk(10, {_OF_LIMIT})", "{{workstation}} {{emulator}}"),
+    )
+    .unit(units.PercentUnit)
+    .max(1)
+    .thresholds(looks.stepped(limits.BOOT))
+    .span(THIRD),
+    graph(
+        "Boot times, by workstation",
+        "The slowest of the last boots, beside the lowest limit. It rises with the number of emulators: start them in "
+        "turn. It rises with time: disks fill, updates come. Only boots seen from beginning to end count.",
+        query(f"max by (workstation) ({_BOOT})", "{{workstation}}"),
+        query(f"min(emuwatch_emulator_boot_limit_seconds{{{THESE}}})", "limit"),
     )
     .unit(units.Seconds)
-    .span(THIRD),
+    .span(WHOLE),
 )
 
 _WITNESSES = (

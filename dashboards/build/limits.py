@@ -47,6 +47,8 @@ LOOP_LAG: Final = Limit(alert=None, warning=0.25, critical=1.0)
 CUT_OFF: Final = Limit(alert="EmuwatchIsolated", written="emuwatch_isolated == 1", critical=1.0)
 CPU: Final = Limit(alert=None, warning=0.85, critical=0.95)
 LOSS: Final = Limit(alert=None, warning=0.05, critical=0.5)
+BOOT: Final = Limit(alert=None, warning=0.75, critical=1.0)
+"""Part of a boot's limit; beyond it the emulator's state says so, and is alerted."""
 ANY: Final = Limit(alert=None, critical=1.0)
 """One is too many."""
 SOME: Final = Limit(alert=None, warning=1.0)

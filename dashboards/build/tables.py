@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dashboards.build.limits import Limit
 from dashboards.build.looks import Words, mapped, stepped
 from dashboards.build.panels import MIDDLE, SOURCE, WHOLE, lettered, now
-from dashboards.build.sdk import common, common_models, models, prometheus_models, table
+from dashboards.build.sdk import common, common_models, dashboard, models, prometheus_models, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _overrides(column: Column) -> list[models.DynamicConfigValue]:
         found.append(models.DynamicConfigValue(id_val="custom.cellOptions", value=solid if column.words else text))
     if column.link is not None:
         title, url = column.link
-        found.append(models.DynamicConfigValue(id_val="links", value=[{"title": title, "url": url}]))
+        found.append(models.DynamicConfigValue(id_val="links", value=[dashboard.DashboardLink(title).url(url).build()]))
     if column.width is not None:
         found.append(models.DynamicConfigValue(id_val="custom.width", value=column.width))
     return found

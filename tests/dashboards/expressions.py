@@ -11,6 +11,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "dashboards" / "provisioning"
 FILES = sorted((FOLDER / "dashboards" / "emuwatch").glob("*.json"))
+TYPES = {"timeseries", "stat", "table", "state-timeline", "bargauge", "heatmap"}
+"""Of panels, all that are used."""
 Json = dict[str, Any]
 
 _LABEL_VALUES = re.compile(r"label_values\((?P<metric>.+), (?P<label>\w+)\)")

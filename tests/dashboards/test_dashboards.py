@@ -19,14 +19,13 @@ from dashboards.build.sdk import models, register_default_plugins
 from monitor.breaker.machine import State
 from monitor.metrics.catalogue import CATALOGUE, EMULATOR_STATE, Kind
 from monitor.model import Status
-from tests.dashboards.expressions import FILES, FOLDER, Json, asked, everything, load, panels, variables
+from tests.dashboards.expressions import FILES, FOLDER, TYPES, Json, asked, everything, load, panels, variables
 
 RULES = sorted((Path(__file__).parents[2] / "alerts" / "rules").glob("*.yml"))
 NAME = re.compile(r"\bemuwatch_[a-z_]+\b")
 RECORDED = re.compile(r"\bemuwatch:[a-z_]+:[a-z0-9_]+\b")
 OF_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "scrape_duration_seconds"}
 """What Prometheus itself notes, and dashboards show."""
-TYPES = {"timeseries", "stat", "table", "state-timeline", "bargauge", "heatmap"}
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-piechart-panel", "heatmap-old", "natel-discrete-panel"}
 COLUMNS, SCREEN = 24, 27
 """Of the grid; and the rows of it that a screen of 1080 lines shows below Grafana's own bars."""

@@ -13,11 +13,15 @@ import sys
 import threading
 import zipfile
 from fnmatch import fnmatch
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from monitor.config import load
 from monitor.transports.ssh import Params
@@ -156,24 +160,6 @@ def test_image__its_healthcheck__tells_a_healthy_service_from_another(
 
 # ------------------------------------------------------------------------------------------------------------- compose
 
-SERVICE_KEYS: Final[dict[str, type | tuple[type, ...]]] = {
-    "build": dict,
-    "image": str,
-    "restart": str,
-    "ports": list,
-    "volumes": list,
-    "environment": dict,
-    "sysctls": dict,
-    "read_only": bool,
-    "tmpfs": list,
-    "cap_drop": list,
-    "security_opt": list,
-    "stop_grace_period": str,
-    "command": list,
-    "depends_on": (dict, list),
-}
-"""The keys of the Compose specification this project uses, and their types there."""
-
 
 def compose() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -183,11 +169,46 @@ def compose() -> dict[str, Any]:
 SERVICES: Final[dict[str, dict[str, Any]]] = compose()["services"]
 
 
-def test_compose__has_only_keys_of_the_specification_with_values_of_their_types() -> None:
-    assert set(compose()) == {"name", "services", "volumes"}
+@cache
+def specification() -> Draft202012Validator:
+    """The schema of the Compose specification, as check-jsonschema ships it."""
+    folder = resources.files("check_jsonschema.builtin_schemas.vendor")
+    schema = json.loads(folder.joinpath("compose-spec.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def test_compose__by_the_schema_of_the_specification__is_valid() -> None:
+    error = best_match(specification().iter_errors(compose()))
+    assert error is None, f"{error.json_path}: {error.message}"
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "value"),
+    [
+        ("emuwatch", "image", 5),
+        ("emuwatch", "imgae", "emuwatch:local"),
+        ("emuwatch", "read_only", ["yes"]),
+        ("emuwatch", "build", {"contxt": ".."}),
+        ("emuwatch", "cap_drop", "ALL"),
+        ("emuwatch", "environment", ["A=1", "A=1"]),
+        ("emuwatch", "sysctls", "net.ipv4.ping_group_range=0 1"),
+        ("prometheus", "ports", "127.0.0.1:9090:9090"),
+        ("prometheus", "volumes", {"a": "b"}),
+        ("prometheus", "depends_on", {"emuwatch": {"condition": "service_happy"}}),
+        ("prometheus", "command", {"config.file": "a"}),
+        ("grafana", "depends_on", "prometheus"),
+    ],
+)
+def test_compose__with_one_thing_wrong__is_refused(service: str, key: str, value: object) -> None:
+    document = compose()
+    document["services"][service][key] = value
+    assert not specification().is_valid(document)
+
+
+def test_compose__restarts_and_environment_are_words() -> None:
+    """The specification lets a number, a truth and any policy pass; then Docker reads them in its own way."""
     for name, service in SERVICES.items():
-        for key, value in service.items():
-            assert isinstance(value, SERVICE_KEYS[key]), f"{name}.{key}"
         assert service["restart"] in {"no", "always", "on-failure", "unless-stopped"}
         for variable, value in service.get("environment", {}).items():
             assert re.fullmatch(r"[A-Z_]+", variable)

@@ -34,6 +34,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     more_labels: bool = False
     """Whether the labels of the config follow those."""
+    ad_hoc: str = ""
+    """For which questions it is there, if no dashboard and no alert asks for it."""
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Metric:
@@ -48,8 +50,8 @@ def _histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> Metric:
     return Metric(PREFIX + name, Kind.HISTOGRAM, text, labels)
 
 
-def _info(name: str, text: str, labels: tuple[str, ...], *, more_labels: bool = False) -> Metric:
-    return Metric(PREFIX + name, Kind.INFO, text, labels, more_labels)
+def _info(name: str, text: str, labels: tuple[str, ...], *, more_labels: bool = False, ad_hoc: str = "") -> Metric:
+    return Metric(PREFIX + name, Kind.INFO, text, labels, more_labels, ad_hoc)
 
 
 BREAKER: Final = ("category", "workstation", "scope")
@@ -92,7 +94,11 @@ CHECK_REASON = _gauge(
     "check_failure_reason", "1 for the reason the check is not well now; other reasons are absent.", (*CHECK, "reason")
 )
 CHECK_INFO = _info(
-    "check_info", "1 with the labels the config gives the check; absent if it gives none.", CHECK, more_labels=True
+    "check_info",
+    "1 with the labels the config gives the check; absent if it gives none.",
+    CHECK,
+    more_labels=True,
+    ad_hoc="to join those labels, which only you know, to the figures of the check",
 )
 CHECK_DURATION = _histogram("check_duration_seconds", "Duration of runs that asked something, by kind.", ("kind",))
 CERTIFICATE_END = _gauge(

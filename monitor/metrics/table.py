@@ -15,7 +15,8 @@ def table() -> str:
 
 def _row(metric: Metric) -> str:
     labels = ", ".join((*metric.labels, *(["those of the config"] if metric.more_labels else [])))
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help.replace('|', chr(92) + '|')} |"
+    meaning = f"{metric.help} For queries of your own: {metric.ad_hoc}." if metric.ad_hoc else metric.help
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {meaning.replace('|', chr(92) + '|')} |"
 
 
 if __name__ == "__main__":

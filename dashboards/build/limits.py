@@ -41,10 +41,12 @@ CERTIFICATE: Final = Limit(
 LATENCY: Final = Limit(alert="CheckLatencyHigh", of="emuwatch_check_last_duration_seconds", warning=2.0)
 TRIPS: Final = Limit(alert="BreakerFlapping", of="emuwatch_breaker_trips_total", warning=3.5)
 LATENESS: Final = Limit(alert="EmuwatchLate", of="emuwatch_schedule_lateness_seconds_bucket", warning=5.0)
+STORE_PENDING: Final = Limit(alert="EmuwatchForgets", of="emuwatch_store_pending", warning=1000.0)
 SITE_DOWN: Final = Limit(alert="WorkstationUnreachableSite", of="avg without (workstation)", critical=0.5)
 LOOP_LAG: Final = Limit(alert=None, warning=0.25, critical=1.0)
 """From one second on, timeouts are held to be our own fault and count against nobody."""
-CUT_OFF: Final = Limit(alert="EmuwatchIsolated", written="emuwatch_isolated == 1", critical=1.0)
+CUT_OFF: Final = Limit(alert=None, critical=1.0)
+"""A state, no limit: EmuwatchIsolated asks for exactly 1."""
 CPU: Final = Limit(alert=None, warning=0.85, critical=0.95)
 LOSS: Final = Limit(alert=None, warning=0.05, critical=0.5)
 BOOT: Final = Limit(alert=None, warning=0.75, critical=1.0)

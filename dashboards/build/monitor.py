@@ -180,6 +180,30 @@ _TOLD = (
     ).span(THIRD),
 )
 
+_STORE = (
+    graph(
+        "Store works",
+        "0: what happens is not remembered, and after a restart nobody knows since when anything is down; probes and "
+        "metrics go on. The page says why. Absent: there is no store.",
+        query("min by (instance) (emuwatch_store_up)", "{{instance}}"),
+    ).span(THIRD),
+    limited(
+        graph(
+            "Events that wait for the store",
+            "A rise: it is away or too slow. Over a thousand for five minutes are alerted: look at the disk under "
+            "data_dir, or at the database.",
+            query("max by (instance) (emuwatch_store_pending)", "{{instance}}"),
+        )
+        .thresholds(looks.stepped(limits.STORE_PENDING))
+        .span(THIRD)
+    ),
+    graph(
+        "Events lost",
+        "There was no room for them while the store was away: the history has a gap there. Any at all is alerted.",
+        query("sum by (instance) (increase(emuwatch_store_dropped_total[$__rate_interval]))", "{{instance}}"),
+    ).span(THIRD),
+)
+
 _LOSSES = (
     graph(
         "Errors of sinks",
@@ -222,6 +246,7 @@ BOARD: Final = Board(
         Section("Probes", _PROBES),
         Section("Scrapes", _SCRAPES),
         Section("Notifications", _TOLD),
+        Section("Store", _STORE),
         Section("Losses and versions", _LOSSES),
     ),
     trips=False,

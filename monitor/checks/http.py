@@ -29,6 +29,7 @@ from yarl import URL
 from monitor.checks import Check, CheckParams, Reach
 from monitor.errors import NETWORK_ERRORS, Blame, LocalError, ProbeError, Table, classify
 from monitor.model import Category, Fact, Observation, Reason, Severity, Target, Verdict
+from monitor.pattern import Pattern, aside, found
 
 _NET: Final = Category.NETWORK
 PRIVATE: Final = frozenset({"set-cookie", "authorization", "proxy-authorization", "www-authenticate"})
@@ -111,9 +112,9 @@ class Params(CheckParams):
     """Sent with the request, but never to another origin it redirects to."""
     status: Annotated[tuple[StatusCode, ...], BeforeValidator(_status_list), Field(min_length=1)] = ("2xx",)
     """Good codes (``204``) and classes (``2xx``)."""
-    body: re.Pattern[str] | None = None
+    body: Pattern | None = None
     """Regular expression searched in the body."""
-    expect_headers: Mapping[HeaderName, re.Pattern[str]] = Field(default_factory=dict)
+    expect_headers: Mapping[HeaderName, Pattern] = Field(default_factory=dict)
     """Regular expressions searched in the answer's headers."""
     max_body: int = Field(default=1024 * 1024, ge=0)
     """Bytes of body read at most; more than that is wrong."""
@@ -164,7 +165,8 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
         lambda: sample(answer),
         secrets=_secrets(params),
     )
-    return judge(answer, params, reach.now())
+    now = reach.now()
+    return await aside(lambda: judge(answer, params, now), len(answer.body))
 
 
 def sample(answer: Answer) -> bytes:
@@ -203,12 +205,12 @@ def _complaint(answer: Answer, params: Params) -> tuple[Reason, str] | None:
     if not any(str(answer.status) == good or f"{answer.status // 100}xx" == good for good in params.status):
         return Reason.UNEXPECTED, f"HTTP {answer.status} instead of {', '.join(params.status)}"
     for name, pattern in params.expect_headers.items():
-        if not any(pattern.search(value) for value in answer.headers.getall(name, ())):
-            return Reason.UNEXPECTED, f"HTTP {answer.status}, but no header {name} that matches {pattern.pattern!r}"
+        if not any(found(pattern, value) for value in answer.headers.getall(name, ())):
+            return Reason.UNEXPECTED, f"HTTP {answer.status}, but no header {name} that matches {pattern!r}"
     if not answer.whole:
         return Reason.OUTPUT_TOO_LARGE, f"HTTP {answer.status}, but a body of over {params.max_body} bytes"
-    if params.body is not None and not params.body.search(text(answer.body, answer.charset)):
-        return Reason.UNEXPECTED, f"HTTP {answer.status}, but a body that does not match {params.body.pattern!r}"
+    if params.body is not None and not found(params.body, text(answer.body, answer.charset)):
+        return Reason.UNEXPECTED, f"HTTP {answer.status}, but a body that does not match {params.body!r}"
     return None
 
 

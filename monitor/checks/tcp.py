@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
+import functools
 import socket
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from monitor.checks import Check, CheckParams, Reach
 from monitor.errors import NETWORK_ERRORS, Blame, Table, classify
 from monitor.model import Category, Observation, Reason, Severity, Target, Verdict
+from monitor.pattern import Pattern, aside, found
 
 SHOWN: Final = 80
 """Characters of a greeting worth showing."""
@@ -31,19 +32,11 @@ ERRORS: Final[Table] = {**NETWORK_ERRORS, socket.gaierror: UNKNOWN_NAME, Unicode
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern.encode())
-    except re.error as exc:
-        raise ValueError(f"not a regular expression: {exc}") from exc
-    return pattern
-
-
 class Params(CheckParams):
     """What to connect to, and what it should say."""
 
     port: int = Field(ge=1, le=65535)
-    expect: Annotated[str, AfterValidator(_compiles)] | None = None
+    expect: Pattern | None = None
     """Regular expression searched in what the host says first."""
     max_greeting: int = Field(default=4096, ge=1, le=65536)
     """Bytes of greeting read at most."""
@@ -60,13 +53,14 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     except (OSError, EOFError, UnicodeError) as exc:
         raise classify(exc, ERRORS, where=where) from exc
     await reach.record(f"{scope(params)} greeting", lambda: greeting)
-    return judge(greeting, params.expect)
+    expect = params.expect
+    return await aside(lambda: judge(greeting, expect), len(greeting))
 
 
 def judge(greeting: bytes, expect: str) -> Observation:
     """Say whether a greeting is the expected one; another one is an answer all the same."""
     shown = greeting.decode("utf-8", "backslashreplace").partition("\n")[0].strip()[:SHOWN]
-    if re.search(expect.encode(), greeting):
+    if found(expect, greeting):
         return Observation(message=f"greets {shown!r}", facts={"greeting": shown})
     message = f"greets {shown!r}, which does not match {expect!r}"
     return Observation(verdict=Verdict.DOWN, reason=Reason.PROTOCOL, message=message, facts={"greeting": shown})
@@ -108,7 +102,7 @@ async def _addresses(host: str) -> list[str]:
 async def _greeting(reader: asyncio.StreamReader, expect: str, limit: int) -> bytes:
     """Read until the expected words are there, the limit is, or the host closes."""
     greeting = b""
-    while len(greeting) < limit and not re.search(expect.encode(), greeting):
+    while len(greeting) < limit and not await aside(functools.partial(found, expect, greeting), len(greeting)):
         chunk = await reader.read(limit - len(greeting))
         if not chunk and not greeting:
             raise EOFError

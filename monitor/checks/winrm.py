@@ -8,13 +8,13 @@ It asks about the transport itself, so it needs a workstation reached over WinRM
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from monitor.checks import Check, CheckParams, Reach
 from monitor.model import Category, Observation, Reason, Target, Verdict
+from monitor.pattern import Pattern, aside, found
 from monitor.transports import Completed
 
 SHOWN: Final = 80
@@ -23,22 +23,14 @@ CERTIFICATE: Final = "certificate_end_timestamp_seconds"
 _DAY: Final = 86400.0
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as exc:
-        raise ValueError(f"not a regular expression: {exc}") from exc
-    return pattern
-
-
 class Params(CheckParams):
     """What to run, and what it should come to."""
 
     command: tuple[str, ...] = Field(default=("echo", "emuwatch"), min_length=1)
     """Program and arguments."""
     exit_code: int = 0
-    expect: Annotated[str, AfterValidator(_compiles)] | None = None
-    """Regular expression searched in what it prints."""
+    expect: Pattern | None = None
+    """Regular expression searched in what it prints, with ``^`` and ``$`` for the ends of a line."""
     certificate_days: float | None = Field(default=None, ge=0)
     """Days the service's certificate must still be valid, else the check is degraded; only with HTTPS."""
 
@@ -47,7 +39,8 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     """Run the command and compare."""
     completed = await reach.run(params.command)
     code_page = "ascii" if completed.stdout.isascii() else await reach.code_page()
-    return judge(completed, params, code_page, reach.now())
+    now = reach.now()
+    return await aside(lambda: judge(completed, params, code_page, now), len(completed.stdout))
 
 
 def judge(completed: Completed, params: Params, code_page: str, now: float) -> Observation:
@@ -59,7 +52,7 @@ def judge(completed: Completed, params: Params, code_page: str, now: float) -> O
     if completed.exit_code != params.exit_code:
         message = f"{program} ended with {completed.exit_code} instead of {params.exit_code}, printed {shown!r}"
         return Observation(verdict=Verdict.DOWN, reason=Reason.COMMAND_FAILED, message=message, facts=facts)
-    if params.expect is not None and not re.search(params.expect, printed, re.MULTILINE):
+    if params.expect is not None and not found(params.expect, printed):
         message = f"{program} printed {shown!r}, which does not match {params.expect!r}"
         return Observation(verdict=Verdict.DOWN, reason=Reason.UNEXPECTED, message=message, facts=facts)
     message = f"the shell opened, {program} ended with {completed.exit_code}"

@@ -155,6 +155,12 @@ async def test_body__is_searched(target: MakeTarget, reach: Reach, body: str, ve
     assert (seen.verdict, seen.facts["body_bytes"]) == (verdict, len(body))
 
 
+async def test_body__made_to_keep_a_pattern_busy__holds_nobody_up(target: MakeTarget, reach: Reach) -> None:
+    async with serving(replying(200, "a" * 500_000)) as port:
+        seen = await ask(target, reach, params(port, body="(a+)+$x"))
+    assert (seen.verdict, seen.reason) == (Verdict.DOWN, Reason.UNEXPECTED)
+
+
 async def test_body_in_another_charset__is_decoded_by_the_one_named(target: MakeTarget, reach: Reach) -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body="готов".encode("cp1251"), headers={"Content-Type": "text/plain; charset=cp1251"})

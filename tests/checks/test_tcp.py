@@ -95,6 +95,12 @@ async def test_greeting__is_recorded_as_it_came(target: MakeTarget, reach: Socke
     assert reach.said == {f"tcp:{port} greeting": b"SSH-2.0-x\r\n"}
 
 
+async def test_greeting__made_to_keep_a_pattern_busy__holds_nobody_up(target: MakeTarget, reach: Reach) -> None:
+    async with listening(greeter(b"a" * 60000, b"!")) as port:
+        seen = await ask(target, reach, tcp.Params(port=port, expect="(a+)+$x", max_greeting=50000))
+    assert (seen.verdict, seen.reason) == (Verdict.DOWN, Reason.PROTOCOL)
+
+
 async def test_other_greeting__is_down_by_an_answer(target: MakeTarget, reach: Reach) -> None:
     async with listening(greeter(b"220 \xff ftp\r\n")) as port:
         seen = await ask(target, reach, tcp.Params(port=port, expect="^SSH-", max_greeting=8))

@@ -90,6 +90,9 @@ def _gateway(section: Section, credentials: Mapping[str, object], context: Conte
     params = None if check is None else read_params(check.params, section, common, credentials, context)
     if check is None or keys is None or params is None or not _fits(section, keys, context):
         return None
+    timeout = min(TIMEOUT, keys.interval) if keys.timeout is None else keys.timeout
+    if (unfit := check.fits(params, timeout)) is not None:
+        context.report.add(section.place("timeout"), unfit)
     host = keys.host if isinstance(keys, HostKeys) else _host_of(str(section["url"]))
     itself = Workstation(id=keys.name or host, host=host)
     return Target(
@@ -99,7 +102,7 @@ def _gateway(section: Section, credentials: Mapping[str, object], context: Conte
         params=params,
         path=path_of(check, params, itself, None),
         interval=keys.interval,
-        timeout=min(TIMEOUT, keys.interval) if keys.timeout is None else keys.timeout,
+        timeout=timeout,
         down_after=keys.down_after,
         lane=check.lane,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from monitor.breaker.permit import BreakerState
 from monitor.breaker.registry import Breakers
 from monitor.channels import discover as discover_channels
 from monitor.checks import discover as discover_checks
-from monitor.config import Config, load
+from monitor.config import Config, load, needs_restart
 from monitor.dispatch import Dispatcher, places
 from monitor.errors import ConfigError, EmuwatchError, Problem
 from monitor.events import Kind
@@ -64,17 +64,26 @@ class ListenError(EmuwatchError):
 class Service:
     """The running monitor: probes, beliefs, metrics, page."""
 
-    def __init__(self, config: Config, *, config_path: Path | None = None, shard: tuple[int, int] = (1, 1)) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        config_path: Path | None = None,
+        shard: tuple[int, int] = (1, 1),
+        relog: Callable[[Config], None] = lambda _: None,
+    ) -> None:
         """Build the parts; nothing runs and nothing listens before `start`.
 
         Args:
             config: What to watch.
             config_path: The file a reload reads again; None: there is nothing to reload.
             shard: Which share of the workstations is ours: (I, N), 1 <= I <= N.
+            relog: Told of a config that was loaded anew, to log as it says.
 
         """
-        self.config = config
+        self.config = self._started_with = config
         self._path = config_path
+        self._relog = relog
         self._shard = shard
         self._started_at = time.time()
         self._ready = False
@@ -89,6 +98,7 @@ class Service:
             take=self._take,
             files=lambda: (self.config.files, self.config.globs),
             told=self._reloaded,
+            waits=lambda: needs_restart(self._started_with, self.config),
         )
         self._watching: asyncio.Task[None] | None = None
         self.breakers = Breakers(policies=config.policies)
@@ -242,6 +252,7 @@ class Service:
             last_reload_ok=None if reload is None else reload.outcome is Outcome.OK,
             last_reload_at=None if reload is None else reload.at,
             last_reload_problems=() if reload is None else reload.problems,
+            needs_restart=needs_restart(self._started_with, self.config),
         )
 
     def act(self, key: Key, action: Action, *, who: str, why: str) -> BreakerState | None:
@@ -313,6 +324,7 @@ class Service:
         await asyncio.sleep(0)  # it takes the new credentials before it begins to close what is old
         self._apply(config)
         await closing
+        self._relog(config)
 
     def _apply(self, config: Config) -> None:
         """Make every part watch exactly what a config says; what is unchanged keeps its history."""

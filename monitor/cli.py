@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -82,19 +83,14 @@ def run(
 ) -> None:
     """Watch what the config names, until interrupted. SIGHUP loads the config anew."""
     loaded = _load(config)
-    style = log_format or loaded.log_format
-    if style not in {"console", "json"}:
-        _wrong(f"--log-format: {style!r}: write console or json")
-    level = log_level or loaded.log_level
-    if level not in {"debug", "info", "warning", "error"}:
-        _wrong(f"--log-level: {level!r}: write debug, info, warning or error")
-    log.configure(style="json" if style == "json" else "console", level=level)
+    relog = logging_by(log_format, log_level)
+    relog(loaded)
     share = _shard(shard)
     from monitor.app import ListenError, Service  # noqa: PLC0415 - the other commands start faster without
     from monitor.serving import serve  # noqa: PLC0415 - the same
 
     async def body() -> None:
-        await serve(Service(loaded, config_path=config, shard=share))
+        await serve(Service(loaded, config_path=config, shard=share, relog=relog))
 
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -164,6 +160,20 @@ def new_loop() -> asyncio.AbstractEventLoop:
     import uvloop  # noqa: PLC0415 - not to be had on Windows
 
     return uvloop.new_event_loop()
+
+
+def logging_by(style: str | None, level: str | None) -> Callable[[Config], None]:
+    """Check the options for logs, and make what sets logging up as they say, or else as a config does."""
+    if style not in {None, "console", "json"}:
+        _wrong(f"--log-format: {style!r}: write console or json")
+    if level not in {None, "debug", "info", "warning", "error"}:
+        _wrong(f"--log-level: {level!r}: write debug, info, warning or error")
+
+    def relog(config: Config) -> None:
+        chosen = style or config.log_format
+        log.configure(style="json" if chosen == "json" else "console", level=level or config.log_level)
+
+    return relog
 
 
 def _load(path: Path) -> Config:

@@ -65,6 +65,7 @@ class Reloading:
         take: Callable[[Config], Awaitable[None]],
         files: Callable[[], tuple[Sequence[Path], Sequence[str]]],
         told: Callable[[Reload], None],
+        waits: Callable[[], Sequence[str]] = tuple,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Load nothing yet.
@@ -74,12 +75,14 @@ class Reloading:
             take: Makes the service run by a config.
             files: Tells which files and patterns to watch now.
             told: Told how each ended.
+            waits: Tells which keys of the running config wait for a restart.
             wall: Unix time.
 
         """
         self._load = load
         self._take = take
         self._told = told
+        self._waits = waits
         self._wall = wall
         self._watch = Watch(files, lambda: self.quietly(Cause.FILES))
         self._one = asyncio.Lock()
@@ -111,9 +114,13 @@ class Reloading:
                 defect = f"defect: {type(error).__name__}"
                 self._end(cause, who, Outcome.FAILED, (defect,), defect)
                 raise
-            self._end(cause, who, Outcome.OK, (), f"{len(config.workstations)} workstations")
+            waiting = ", ".join(self._waits())
+            words = f"{len(config.workstations)} workstations{f'; needs a restart: {waiting}' if waiting else ''}"
+            self._end(cause, who, Outcome.OK, (), words)
             counts = {"workstations": len(config.workstations), "checks": len(config.targets)}
             _log.info("config reloaded", cause=cause.value, **counts)
+            if waiting:
+                _log.warning("what changed in the config needs a restart", keys=waiting)
 
     async def quietly(self, cause: Cause) -> None:
         """Load it when nobody waits for the outcome: it is in log, page and metrics."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from monitor import log
 from monitor.breaker.machine import EventKind
 from monitor.breaker.permit import BreakerEvent
+from monitor.cli import logging_by
+from monitor.config import load_text
 from monitor.model import Status, SubjectKind, Transition
 from tests.fakes import a_target, answered, network
 
@@ -91,3 +93,20 @@ def test_one_line__any_text_from_a_host__stays_on_one_line(text: str) -> None:
     event = log.one_line(None, "info", {"event": "x", "why": text})
     assert len(event["why"].splitlines() or [""]) == 1
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in event["why"])
+
+
+@pytest.mark.parametrize(
+    ("style", "level", "printed"),
+    [(None, None, ["debug", "info"]), (None, "info", ["info"]), ("json", None, ["debug", "info"])],
+)
+def test_config_loaded_anew__is_logged_by__unless_an_option_says_otherwise(
+    lines: pytest.CaptureFixture[str], style: str | None, level: str | None, printed: list[str]
+) -> None:
+    one = "workstations: [{host: 192.168.0.50, checks: [{kind: tcp, port: 3389}]}]\n"
+    relog = logging_by(style, level)
+    relog(load_text(one))
+    structlog.get_logger("monitor").debug("debug")
+    relog(load_text(f"{one}log: {{level: debug, format: json}}\n"))
+    structlog.get_logger("monitor").debug("debug")
+    structlog.get_logger("monitor").info("info")
+    assert [json.loads(line)["event"] for line in lines.readouterr().err.splitlines()] == printed

@@ -7,8 +7,9 @@ together. Nothing here starts, connects or logs; run-time state never comes in h
 
 from __future__ import annotations
 
+from monitor.config.changes import needs_restart
 from monitor.config.loading import load, load_text
 from monitor.config.schema import schema
 from monitor.config.settings import Config
 
-__all__ = ["Config", "load", "load_text", "schema"]
+__all__ = ["Config", "load", "load_text", "needs_restart", "schema"]

@@ -24,13 +24,18 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 def read_store(section: Section, keys: StoreKeys, data_dir: Path, context: Context) -> StoreSettings:
     """Build the settings; what is wrong is reported, and the default stands for it."""
-    url = _sqlite(data_dir / FILE)
+    url = default_url(data_dir)
     if keys.url is not None:
         try:
             url = _url(section.get("url"), context)
         except ValueError as error:
             context.report.add(section.place("url"), str(error))
     return StoreSettings(url=url, retention=keys.retention)
+
+
+def default_url(data_dir: Path) -> str:
+    """Where the store is when nobody says."""
+    return _sqlite(data_dir / FILE)
 
 
 def _url(text: object, context: Context) -> str:

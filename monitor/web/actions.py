@@ -34,7 +34,10 @@ async def reload(request: web.Request) -> web.Response:
         await request.app[SOURCES].reload(who)
     except ConfigError as exc:
         return _refused(request, [str(problem) for problem in exc.problems])
-    return json_response({"reloaded": True}) if wants_json(request) else web.Response(text="reloaded\n")
+    waiting = request.app[SOURCES].status().needs_restart
+    if wants_json(request):
+        return json_response({"reloaded": True, "needs_restart": list(waiting)})
+    return web.Response(text=f"reloaded; needs a restart: {', '.join(waiting)}\n" if waiting else "reloaded\n")
 
 
 def _refused(request: web.Request, problems: list[str]) -> web.Response:

@@ -152,6 +152,8 @@ class ServiceStatus:
     last_reload_at: float | None = None
     last_reload_problems: tuple[str, ...] = ()
     """What was wrong with the config that was refused; holds no secret."""
+    needs_restart: tuple[str, ...] = ()
+    """Keys of the config whose new values wait for a restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

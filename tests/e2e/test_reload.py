@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from monitor.app import Service
 from monitor.config import load
 from monitor.errors import ConfigError
 from monitor.events import Asked, Event, Kind
 from monitor.simulator.farm import Farm
+from monitor.token import NAME
 from monitor.watching import LOOK
 from tests.e2e.conftest import INTERVAL, OPEN_TIME, Recorder
 
@@ -32,15 +34,26 @@ class Running:
     recorder: Recorder
     document: dict[str, list[dict[str, object]]]
 
+    async def reload(self, change: Mapping[str, object]) -> str:
+        """Change the config, reload as an operator does, return the answer."""
+        await self.write({**self.document, **change})
+        token = (self.service.config.data_dir / NAME).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.service.url}-/reload", headers=headers) as response,
+        ):
+            return await response.text()
+
+    async def page(self) -> str:
+        async with aiohttp.ClientSession() as session, session.get(self.service.url) as response:
+            return await response.text()
+
     async def write(self, document: object) -> None:
         await asyncio.to_thread(self.config.write_text, yaml.safe_dump(document))
 
     async def scrape(self) -> str:
         async with aiohttp.ClientSession() as session, session.get(f"{self.service.url}metrics") as response:
-            return await response.text()
-
-    async def page(self) -> str:
-        async with aiohttp.ClientSession() as session, session.get(self.service.url) as response:
             return await response.text()
 
     async def reloads(self) -> list[Event]:
@@ -130,3 +143,15 @@ async def test_change_that_adds_an_inventory_file__is_reloaded_once(running: Run
     await asyncio.sleep(4 * LOOK)  # whatever else were reloaded would be by now
     (event,) = await running.reloads()
     assert (event.subject, event.new, event.who, event.message) == ("request", "ok", "alice", "2 workstations")
+
+
+async def test_reload__of_what_is_read_at_the_start_only__says_that_it_needs_a_restart(running: Running) -> None:
+    with capture_logs() as logs:
+        said = await running.reload({"listen": "127.0.0.1:9", "lanes": {"process": 99}})
+    assert said == "reloaded; needs a restart: listen, lanes.process\n"
+    assert [entry["keys"] for entry in logs if "needs a restart" in entry["event"]] == ["listen, lanes.process"]
+    assert "<strong>Needs a restart:</strong> listen, lanes.process changed" in await running.page()
+    (event,) = (await running.service.memory.find(Asked(kinds=(Kind.RELOAD,)))).events
+    assert event.message == "2 workstations; needs a restart: listen, lanes.process"
+    assert await running.reload({}) == "reloaded\n", "it is as at the start again"
+    assert "Needs a restart" not in await running.page()

@@ -163,6 +163,14 @@ async def test_reload__with_a_name__is_done_by_whoever_that_is(client: Client, f
         assert (response.status, farm.reloads) == (400, 1)
 
 
+async def test_reload__that_can_not_change_everything__says_what_needs_a_restart(client: Client, farm: Farm) -> None:
+    farm.service = service(needs_restart=("listen", "store.url"))
+    async with client.post("/-/reload", headers=HOLDER) as response:
+        assert await response.text() == "reloaded; needs a restart: listen, store.url\n"
+    async with client.post("/-/reload", headers=HOLDER | {"Accept": "application/json"}) as response:
+        assert await response.json() == {"reloaded": True, "needs_restart": ["listen", "store.url"]}
+
+
 async def test_reload__of_a_bad_config__names_every_problem(client: Client, farm: Farm) -> None:
     farm.trouble = ConfigError([Problem("a.yaml", 3, "chekcs", "unknown key"), Problem("a.yaml", None, "", "empty")])
     async with client.post("/-/reload", headers=HOLDER) as response:

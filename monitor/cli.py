@@ -1,5 +1,6 @@
 """The command line: reads arguments, prints answers, sets exit codes; the work is done elsewhere.
 
+What only some commands need is imported by those: reading a config and probing take most of a command's start.
 Exit codes are those of a probe: 0 up or degraded, 1 down, 2 wrong usage or config, 3 unknown.
 """
 
@@ -10,21 +11,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from monitor import log
-from monitor.commands import breakers, discover, emulators, events, export, notify, silences
-from monitor.config import Config, load, schema
+from monitor.commands.late import LateGroup
 from monitor.errors import ConfigError
 from monitor.model import Status, WorkstationState
-from monitor.once import probe_once
-from monitor.recording import Recorder
 from monitor.terminal import cell, say
 from monitor.version import __version__
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+    from monitor.recording import Recorder
 
 DOWN: Final = 1
 USAGE: Final = 2
@@ -38,15 +37,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    cls=LateGroup,
 )
-app.add_typer(breakers.app)
-app.command("events")(events.events)
-app.command("discover")(discover.discover)
-app.add_typer(emulators.app)
-app.add_typer(export.app)
-app.add_typer(notify.app)
-app.add_typer(silences.silences)
-app.add_typer(silences.maintenance)
 
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The config file.", show_default=True)]
 DEFAULT_CONFIG: Final = Path("config.yaml")
@@ -131,6 +123,10 @@ def probe(
     ] = None,
 ) -> None:
     """Run the checks of a workstation once and print what they say."""
+    from monitor import log  # noqa: PLC0415 - the other commands start faster without
+    from monitor.once import probe_once  # noqa: PLC0415 - the same
+    from monitor.recording import Recorder  # noqa: PLC0415 - the same
+
     loaded = _load(config)
     log.configure(style="console", level="warning")
     known = {target.workstation.id for target in loaded.targets} | {w.id for w in loaded.workstations}
@@ -150,6 +146,8 @@ def probe(
 @app.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of the config, for editors."""
+    from monitor.config import schema  # noqa: PLC0415 - the other commands start faster without
+
     say(json.dumps(schema(), indent=2))
 
 
@@ -170,6 +168,8 @@ def logging_by(style: str | None, level: str | None) -> Callable[[Config], None]
         _wrong(f"--log-level: {level!r}: write debug, info, warning or error")
 
     def relog(config: Config) -> None:
+        from monitor import log  # noqa: PLC0415 - the other commands start faster without
+
         chosen = style or config.log_format
         log.configure(style="json" if chosen == "json" else "console", level=level or config.log_level)
 
@@ -177,6 +177,8 @@ def logging_by(style: str | None, level: str | None) -> Callable[[Config], None]
 
 
 def _load(path: Path) -> Config:
+    from monitor.config import load  # noqa: PLC0415 - --version and --help start faster without
+
     try:
         return load(path)
     except ConfigError as error:
@@ -196,6 +198,9 @@ def _wrong(message: str) -> NoReturn:
 
 
 def _print_probe(state: WorkstationState) -> None:
+    from rich.console import Console  # noqa: PLC0415 - --version and --help start faster without
+    from rich.table import Table  # noqa: PLC0415 - the same
+
     table = Table(title=cell(f"{state.workstation.id} ({state.workstation.host}): {state.status}"))
     for heading in ("check", "status", "took", "why"):
         table.add_column(heading, overflow="fold")

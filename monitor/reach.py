@@ -12,9 +12,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
 from pydantic import SecretStr
 
 from monitor.errors import LocalError
@@ -23,6 +22,9 @@ from monitor.model import Category, Fact, Platform, Target, TransportSpec, Works
 from monitor.recording import Recorder
 from monitor.stream import Stream
 from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed, Credential, Mark, Transport, Tunnels
+
+if TYPE_CHECKING:  # see `Transports.http`
+    import aiohttp
 
 _ACP: Final = re.compile(rb"\bACP\s+REG_SZ\s+([0-9]{1,5})\b")
 _ASK_WINDOWS: Final = ("reg", "query", r"HKLM\SYSTEM\CurrentControlSet\Control\Nls\CodePage", "/v", "ACP")
@@ -178,6 +180,8 @@ class Transports:
 
     def http(self) -> aiohttp.ClientSession:
         """Return the one session; it keeps no connection and no cookie, and its only deadline is the run's."""
+        import aiohttp  # noqa: PLC0415 - a probe of something else starts faster without
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),

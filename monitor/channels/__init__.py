@@ -8,14 +8,13 @@ says whether another attempt can help. It retries nothing, waits for nothing and
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from monitor.kinds import Kinds
 from monitor.notices import Message
 
 
@@ -63,18 +62,5 @@ AnyChannelKind = ChannelKind[Any]
 
 @functools.cache
 def discover() -> Mapping[str, AnyChannelKind]:
-    """Import every module of this package and collect the `CHANNEL` constants by name.
-
-    Raises:
-        TypeError: A module's constant is missing, of another type or of another name than its module.
-
-    """
-    kinds: dict[str, AnyChannelKind] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        kind = getattr(module, "CHANNEL", None)
-        if not isinstance(kind, ChannelKind) or kind.name != info.name:
-            message = f"{module.__name__}: CHANNEL must be a ChannelKind named {info.name!r}, is {kind!r}"
-            raise TypeError(message)
-        kinds[kind.name] = kind
-    return kinds
+    """The kinds of channels there are, by name; each is imported when it is asked for (`monitor.kinds`)."""
+    return Kinds(__name__, __path__, "CHANNEL", ChannelKind)

@@ -9,18 +9,19 @@ ask). It sets no deadline, takes no time, touches no breaker and writes no log: 
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import aiohttp
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from monitor.kinds import Kinds
 from monitor.model import Category, Fact, Key, Lane, Observation, Target, Workstation
 from monitor.stream import Stream
 from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed
+
+if TYPE_CHECKING:  # most checks are made without it
+    import aiohttp
 
 
 class CheckParams(BaseModel):
@@ -137,18 +138,5 @@ def travelled(check: AnyCheck, path: tuple[Key, ...]) -> int:
 
 @functools.cache
 def discover() -> Mapping[str, AnyCheck]:
-    """Import every module of this package and collect the `CHECK` constants by name.
-
-    Raises:
-        TypeError: A module's constant is missing, of another type or of another name than its module.
-
-    """
-    checks: dict[str, AnyCheck] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        check = getattr(module, "CHECK", None)
-        if not isinstance(check, Check) or check.name != info.name:
-            message = f"{module.__name__}: CHECK must be a Check named {info.name!r}, is {check!r}"
-            raise TypeError(message)
-        checks[check.name] = check
-    return checks
+    """The checks there are, by name; each is imported when it is asked for (`monitor.kinds`)."""
+    return Kinds(__name__, __path__, "CHECK", Check)

@@ -75,6 +75,8 @@ def _prepare(
     check = context.checks.get(kind) if isinstance(kind, str) else None
     if check is None and isinstance(kind, str):
         context.report.add(section.place("kind"), f"there is no check {kind[:40]!r}; {meant(kind, context.checks)}")
+    if check is not None and (taken := COMMON & check.params.model_fields.keys()):
+        raise TypeError(f"check {check.name}: {', '.join(sorted(taken))} means something for all checks")
     common = {key: value for key, value in section.items() if key in COMMON}
     keys = validated(CheckKeys, section, context.report, data=common)
     params = None if check is None else read_params(check.params, section, COMMON, credentials, context)

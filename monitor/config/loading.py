@@ -11,7 +11,6 @@ import monitor.channels
 import monitor.checks
 import monitor.transports
 from monitor.checks import AnyCheck
-from monitor.config.checks import COMMON
 from monitor.config.context import Context
 from monitor.config.credentials import read_credentials
 from monitor.config.files import locate, matches, read
@@ -87,14 +86,10 @@ def _context(
     checks: Mapping[str, AnyCheck] | None,
     transports: Mapping[str, AnyTransportKind] | None,
 ) -> Context:
-    checks = monitor.checks.discover() if checks is None else checks
-    for check in checks.values():
-        if taken := COMMON & check.params.model_fields.keys():
-            raise TypeError(f"check {check.name}: {', '.join(sorted(taken))} means something for all checks")
     return Context(
         base=base,
         environ=environ,
-        checks=checks,
+        checks=monitor.checks.discover() if checks is None else checks,
         transports=monitor.transports.discover() if transports is None else transports,
         report=Report(),
     )

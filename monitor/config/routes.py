@@ -14,7 +14,6 @@ from monitor.config.shapes import Name, Shape, Times, Word
 from monitor.durations import Duration, between
 from monitor.model import Category, SubjectKind
 from monitor.notices import ANY
-from monitor.wording import check_template
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -38,9 +37,15 @@ def check_zone(text: str) -> str:
     return text
 
 
+def _template(text: str) -> str:
+    from monitor.wording import check_template  # noqa: PLC0415 - few configs write one, and jinja takes its time
+
+    return check_template(text)
+
+
 Long = Annotated[Duration, between(0, 7 * 86_400)]
 Clock = Annotated[int, BeforeValidator(check_time), WithJsonSchema({"type": "string", "pattern": f"^{_TIME.pattern}$"})]
-Template = Annotated[str, AfterValidator(check_template)]
+Template = Annotated[str, AfterValidator(_template)]
 Trouble = Literal["down", "degraded", "unknown"]
 Patterns = Annotated[list[Word], Field(min_length=1)]
 

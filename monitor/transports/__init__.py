@@ -9,8 +9,6 @@ It sets no deadline: the frame that runs a probe does, and cancels; a transport 
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from monitor.kinds import Kinds
 from monitor.logins import Logins
 from monitor.model import Category, Fact, Lane, Workstation
 from monitor.stream import Stream
@@ -138,18 +137,5 @@ AnyTransportKind = TransportKind[Any]
 
 @functools.cache
 def discover() -> Mapping[str, AnyTransportKind]:
-    """Import every module of this package and collect the `TRANSPORT` constants by name.
-
-    Raises:
-        TypeError: A module's constant is of another type or another name than its module.
-
-    """
-    kinds: dict[str, AnyTransportKind] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        kind = getattr(module, "TRANSPORT", None)
-        if not isinstance(kind, TransportKind) or kind.name != info.name:
-            message = f"{module.__name__}: TRANSPORT must be a TransportKind named {info.name!r}, is {kind!r}"
-            raise TypeError(message)
-        kinds[kind.name] = kind
-    return kinds
+    """The transports there are, by name; each is imported when it is asked for (`monitor.kinds`)."""
+    return Kinds(__name__, __path__, "TRANSPORT", TransportKind)

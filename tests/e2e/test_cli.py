@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -102,11 +103,18 @@ async def test_probe__one_check__runs_only_that(config: Path) -> None:
     assert (ended.code, "ldplayer" in ended.out) == (0, False)
 
 
-async def test_probe__sshd_stopped__is_refused_and_exits_1(config: Path, sshd: Sshd) -> None:
+async def test_probe__sshd_stopped__is_refused_at_once_and_exits_1(config: Path, sshd: Sshd) -> None:
     await sshd.stop()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ended = await emuwatch("probe", "ws-01", "-c", config)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ended.code == 1
     assert "connection refused" in ended.out
+    took = [int(found) for found in re.findall(r"│ +(\d+) ms +│", ended.out)]
+    assert len(took) == 2
+    assert max(took) < 500, "what the probe itself took; alone on a machine a few milliseconds"
+    worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert worked < 2.0, "seconds of CPU, with the start of Python: 0.7 where it was measured"
 
 
 async def test_probe__wrong_host_key__names_the_workstation_and_exits_1(config: Path, sshd: Sshd) -> None:

@@ -16,6 +16,7 @@ from monitor.model import (
     EmulatorState,
     Entity,
     HostFacts,
+    Process,
     ProcessKind,
     Reason,
     Status,
@@ -282,9 +283,15 @@ def _processes(host: HostFacts | None, entity: Entity) -> ProcessSeen | None:
 
 
 def _listened(host: HostFacts | None, entity: Entity) -> bool | None:
+    """Tell whether a host lists the ADB port of an emulator; a port whose owner is known to be another is not its."""
     if host is None or host.listening is None or entity.adb_port is None:
         return None
-    return any(listening.port == entity.adb_port for listening in host.listening)
+    others = {process.pid for process in host.processes or () if not _may_be_of(process, entity)}
+    return any(each.port == entity.adb_port and each.pid not in others for each in host.listening)
+
+
+def _may_be_of(process: Process, entity: Entity) -> bool:
+    return process.driver == entity.driver and process.emulator in {None, entity.id}
 
 
 def _words(emulator: _Emulator) -> str:

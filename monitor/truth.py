@@ -2,7 +2,8 @@
 
 The witnesses are the console (which sees the window handles of its own session, and can be wrong about instances that
 run), the processes and ports of the host, and the guest itself. No witness alone declares an emulator down while
-another says it lives; a witness that could not be asked contradicts nobody.
+another says it lives; a witness that could not be asked contradicts nobody. An open port has no name on it: it speaks
+for an emulator only where nobody could tell its processes.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Witnesses:
     """Seconds the console has been saying so, or the emulator is known if it can't be asked."""
     process: ProcessSeen | None = None
     port: bool | None = None
-    """Whether its ADB port is listened on."""
+    """Whether its ADB port is listened on, by itself as far as is known."""
     guest: GuestSeen | None = None
     expected: bool | None = None
     boot_limit: float = 240.0
@@ -114,7 +115,7 @@ def _up(state: str, words: str = "") -> Truth:
 _UNASKED: Final = Truth("running", Status.DEGRADED, Reason.UNEXPECTED, "runs, expected to be stopped")
 _STUCK: Final = _down("stuck_boot", Reason.TIMEOUT, "stuck while booting")
 _ZOMBIE: Final = _down("zombie", Reason.UNEXPECTED, "only its window or only its virtual machine is left")
-_FROZEN: Final = _down("frozen", Reason.OFFLINE, "its processes run, the guest is silent")
+_FROZEN: Final = _down("frozen", Reason.OFFLINE, "it runs, and its guest is silent")
 _STOPPED: Final = _down("stopped", Reason.UNEXPECTED, "stopped, expected to run")
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -163,6 +164,28 @@ TABLE: Final[tuple[Row, ...]] = (
         process=(_PROCESS.HALF,),
         truth=_disagree("zombie", "the console says stopped, its window or its virtual machine is left"),
     ),
+    # A login that is no administrator's sees no command lines, yet it sees the ports: that is all the life it can see.
+    Row(
+        console=(_RUN.STOPPED,),
+        process=(None,),
+        port=(True,),
+        truth=_disagree("running", "the console says stopped, its ADB port is listened on"),
+    ),
+    # Console and processes know it by name and agree. The port may be another instance's or another product's, which
+    # stay there: heeding it would hide a crash for as long, and call a neighbour that is stopped in disagreement.
+    Row(
+        console=(_RUN.STOPPED,),
+        process=(_PROCESS.NONE,),
+        port=(True,),
+        expected=(True,),
+        truth=_down("stopped", Reason.UNEXPECTED, "stopped, expected to run; another listens on its ADB port"),
+    ),
+    Row(
+        console=(_RUN.STOPPED,),
+        process=(_PROCESS.NONE,),
+        port=(True,),
+        truth=_up("stopped", "another listens on its ADB port"),
+    ),
     Row(console=(_RUN.STOPPED,), expected=(True,), truth=_STOPPED),
     Row(console=(_RUN.STOPPED,), truth=_up("stopped")),
     # The console says it is starting.
@@ -193,7 +216,7 @@ TABLE: Final[tuple[Row, ...]] = (
         console=(_RUN.RUNNING,),
         port=(False,),
         guest=(_GUEST.SILENT,),
-        truth=_up("adb_off", "it runs, and nobody listens on its ADB port"),
+        truth=_up("adb_off", "it runs, and does not listen on its ADB port"),
     ),
     Row(console=(_RUN.RUNNING,), guest=(_GUEST.SILENT,), truth=_FROZEN),
     Row(truth=_up("running")),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monitor.inventory import Heard, Inventory
@@ -52,6 +54,39 @@ def test_hear_host__console_can_be_asked__is_judged_with_its_next_listing() -> N
     listed(inventory, 0.0)
     assert list(inventory.hear_host(facts(), 1.0)) == []
     assert listed(inventory, 2.0).status is Status.DEGRADED
+
+
+def owned(port: int, *processes: Process) -> HostFacts:
+    """What a host lists whose port 5561 is listened on by process 8."""
+    return HostFacts(processes=processes, listening=(Listening(port, 8),))
+
+
+NAMELESS = Process(driver="ldplayer", kind=ProcessKind.VM, pid=8)
+OURS = replace(NAMELESS, index=3)
+NEIGHBOUR = replace(NAMELESS, index=4)
+OTHER_PRODUCT = Process(driver="mumu", kind=ProcessKind.VM, pid=8, index=3)
+OF_ANOTHER_PID = replace(NAMELESS, pid=9)
+
+
+@pytest.mark.parametrize(
+    ("processes", "state", "status"),
+    [
+        ((NAMELESS,), "running", Status.DEGRADED),
+        ((OF_ANOTHER_PID,), "running", Status.DEGRADED),
+        ((OF_ANOTHER_PID, OTHER_PRODUCT), "stopped", Status.DOWN),
+        ((OF_ANOTHER_PID, NEIGHBOUR), "stopped", Status.DOWN),
+        ((OURS,), "zombie", Status.DEGRADED),
+        ((), "stopped", Status.DOWN),
+    ],
+)
+def test_open_port__console_says_stopped__speaks_for_it_unless_it_is_anothers(
+    processes: tuple[Process, ...], state: str, status: Status
+) -> None:
+    inventory = Inventory("ws-01")
+    listed(inventory, 0.0, RUN.STOPPED, expected=True)
+    list(inventory.hear_host(owned(5561, *processes), 1.0))
+    told = listed(inventory, 2.0, RUN.STOPPED, expected=True)
+    assert (told.state, told.status) == (state, status)
 
 
 def test_hear_guest__port_nobody_listens_on__is_adb_switched_off_not_frozen() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,21 @@ EXAMPLES = [
         "degraded",
         "witnesses_disagree",
     ),
+    (
+        "console lies, port alone",
+        seen(console=RUN.STOPPED, port=True, expected=True),
+        "running",
+        "degraded",
+        "witnesses_disagree",
+    ),
+    (
+        "crashed, port of another",
+        seen(console=RUN.STOPPED, process=PROCESS.NONE, port=True, expected=True),
+        "stopped",
+        "down",
+        "unexpected",
+    ),
+    ("stopped, port of another", seen(console=RUN.STOPPED, process=PROCESS.NONE, port=True), "stopped", "up", None),
     ("left over", seen(console=RUN.STOPPED, process=PROCESS.HALF), "zombie", "degraded", "witnesses_disagree"),
     ("crashed", seen(console=RUN.STOPPED, process=PROCESS.NONE, expected=True), "stopped", "down", "unexpected"),
     ("stopped", seen(console=RUN.STOPPED, process=PROCESS.NONE), "stopped", "up", None),
@@ -144,8 +160,16 @@ def test_table__every_row__wins_in_some_cell_and_in_some_example() -> None:
 
 def test_every_cell__console_says_stopped_and_another_sees_life__is_degraded_never_down() -> None:
     for cell in CELLS:
-        if cell.console is RUN.STOPPED and (cell.guest in ALIVE or cell.process is PROCESS.BOTH):
+        alone = cell.port is True and cell.process is None
+        if cell.console is RUN.STOPPED and (cell.guest in ALIVE or cell.process is PROCESS.BOTH or alone):
             assert (judge(cell).status, judge(cell).reason) == (Status.DEGRADED, Reason.WITNESSES_DISAGREE), cell
+
+
+def test_every_cell__no_process_of_it__an_open_port_changes_no_verdict() -> None:
+    for cell in CELLS:
+        if cell.process is PROCESS.NONE and cell.port is True:
+            truth, without = judge(cell), judge(replace(cell, port=None))
+            assert (truth.state, truth.status, truth.reason) == (without.state, without.status, without.reason), cell
 
 
 def test_every_cell__the_guest_answers__is_never_down_and_never_unknown() -> None:
@@ -168,8 +192,14 @@ def test_every_cell__within_the_grace_of_a_command__is_never_down() -> None:
 
 def test_every_cell__a_witness_falls_silent_about_it__makes_no_contradiction() -> None:
     for cell in CELLS:
-        if cell.process is None and cell.guest is None:
+        if cell.process is None and cell.port is not True and cell.guest is None:
             assert judge(cell).reason is not Reason.WITNESSES_DISAGREE, cell
+
+
+def test_frozen__processes_not_known__claims_none() -> None:
+    for cell in CELLS:
+        if cell.process is None and judge(cell).state == "frozen":
+            assert "process" not in judge(cell).message, cell
 
 
 def test_every_cell__not_well__has_a_reason_and_words() -> None:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from monitor.belief import Remembered
+from monitor.evidence import Heard
 from monitor.health import Endpoint, of_workstation
 from monitor.host import CheckBelief, Host
-from monitor.inventory import Heard, RememberedEmulator
+from monitor.inventory import RememberedEmulator
 from monitor.model import (
     Blocked,
     Category,
@@ -239,7 +240,7 @@ def _believe(
 
 def _spread(host: Host, check: CheckBelief, result: Result) -> Iterator[Transition]:
     """Pass the evidence on: to the endpoint on the way, to the emulators listed, to the guest witnessed."""
-    target, at = check.target, result.at
+    target, at, asked = check.target, result.at, result.at - result.duration
     _hear_endpoint(host.endpoint(target), check, result)
     if result.observation is not None and result.observation.entities is not None:
         entities = result.observation.entities
@@ -249,23 +250,23 @@ def _spread(host: Host, check: CheckBelief, result: Result) -> Iterator[Transiti
     elif check.driver is not None and (check.blocked is not None or not check.pending):
         yield from host.inventory.lose_console(check.driver, check.message, at)
     if target.emulator is not None:
-        yield from host.inventory.hear_guest(target.emulator, target.name, _guest(check), at)
+        yield from host.inventory.hear_guest(target.emulator, target.name, _guest(check, asked), at)
     if check.host is not None:
         facts = check.host if result.observation is not None else None
         if facts is not None or check.blocked is not None or not check.pending:
-            yield from host.inventory.hear_host(facts, at)
+            yield from host.inventory.hear_host(facts, at, asked=asked)
 
 
-def _guest(check: CheckBelief) -> Heard | None:
+def _guest(check: CheckBelief, asked: float) -> Heard | None:
     """What a check that bears witness of a guest says of it; None: it could not be asked, or not lately."""
     if check.pending:
         return None
     if check.belief.status is Status.UP and check.stale_since is None:
-        return Heard(GuestSeen.ANSWERS)
+        return Heard(GuestSeen.ANSWERS, asked=asked)
     seen = _GUEST.get(check.reason) if check.reason is not None else None
     if seen is None or check.belief.status is Status.UNKNOWN or check.stale_since is not None:
         return None
-    return Heard(seen, check.message)
+    return Heard(seen, check.message, asked=asked)
 
 
 def _hear_endpoint(endpoint: Endpoint | None, check: CheckBelief, result: Result) -> None:

@@ -1,41 +1,29 @@
 """The emulators of one workstation: what the console listed, what their guests say, what we make of it.
 
-Pure. Identity is ``<driver>:<index>``; titles are information. The verdict comes from `monitor.truth`.
+Pure. Identity is ``<driver>:<index>``; titles are information. The verdict comes from `monitor.truth`. What host and
+guests said before the console changed its mind (`monitor.evidence`) does not count against what it says now.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from monitor.belief import Belief
 from monitor.boots import Boots
+from monitor.evidence import Evidence, Heard
 from monitor.model import (
     EmulatorRun,
     EmulatorState,
     Entity,
     HostFacts,
-    Process,
-    ProcessKind,
     Reason,
     Status,
     SubjectKind,
     Transition,
 )
-from monitor.truth import COMPLAINT, GuestSeen, ProcessSeen, Truth, Witnesses, judge
-
-_SILENCE: Final = frozenset({GuestSeen.SILENT, GuestSeen.REFUSES})
-_BY_LIFE: Final = (GuestSeen.ANSWERS, GuestSeen.COMPLAINS, GuestSeen.BOOTS, GuestSeen.SILENT, GuestSeen.REFUSES)
-"""Of several witnesses of one guest, the one who saw most life counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One witness' word on a guest."""
-
-    seen: GuestSeen
-    words: str = ""
+from monitor.truth import COMPLAINT, GuestSeen, Truth, Witnesses, judge
 
 
 @dataclass(slots=True)
@@ -45,18 +33,14 @@ class _Emulator:
     last_seen: float
     console: EmulatorRun | None
     console_since: float
-    guests: dict[str, Heard]
+    changed_at: float
+    """Unix time the console was heard to say something else than before; what others saw before that is stale."""
     belief: Belief
     truth: Truth
     why: str = ""
     told_at: float | None = None
     """Unix time it was last told to start or stop."""
     boots: Boots = field(default_factory=Boots)
-
-    @property
-    def guest(self) -> Heard | None:
-        """The word of the witness who saw most life in it; None without witness."""
-        return min(self.guests.values(), key=lambda heard: _BY_LIFE.index(heard.seen), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +58,7 @@ class RememberedEmulator:
     reason: Reason | None
     message: str
     guests: Mapping[str, str]
-    """What its witnesses said last, by the name of the check."""
+    """What its witnesses said since the console changed its mind, by the name of the check."""
     first_seen: float
     last_seen: float
     boot_seconds: float | None = None
@@ -84,13 +68,14 @@ class RememberedEmulator:
 class Inventory:
     """The emulators known on one workstation."""
 
-    __slots__ = ("_emulators", "_guests", "_host", "_workstation")
+    __slots__ = ("_consoles", "_emulators", "_evidence", "_workstation")
 
     def __init__(self, workstation: str) -> None:
         self._workstation = workstation
         self._emulators: dict[str, _Emulator] = {}
-        self._guests: dict[str, dict[str, Heard]] = {}
-        self._host: HostFacts | None = None
+        self._evidence = Evidence()
+        self._consoles: set[str] = set()
+        """Those heard before: what they list for the first time is new."""
 
     def hear_console(
         self, driver: str, entities: Sequence[Entity], at: float, *, down_after: int
@@ -106,23 +91,26 @@ class Inventory:
             emulator = self._emulators.get(identity) or self._appear(entity, at)
             if emulator.console is not entity.run:
                 emulator.console, emulator.console_since = entity.run, at
+            if emulator.entity.run is not entity.run:
+                emulator.changed_at = at
             emulator.entity, emulator.last_seen, emulator.why = entity, at, ""
             yield from self._judge(emulator, at, down_after)
+        self._consoles.add(driver)
 
     def lose_console(self, driver: str, why: str, at: float) -> Iterator[Transition]:
         """Take note that a console could not be asked, and why."""
         for emulator in self._emulators.values():
             if emulator.entity.driver == driver:
                 emulator.console, emulator.why = None, why
-                _forget_silence(emulator)
+                self._evidence.forget_silence(emulator.entity.id)
                 yield from self._judge(emulator, at, 1)
 
-    def hear_host(self, facts: HostFacts | None, at: float) -> Iterator[Transition]:
-        """Take what the host lists of processes and ports; None: it could not be asked.
+    def hear_host(self, facts: HostFacts | None, at: float, *, asked: float) -> Iterator[Transition]:
+        """Take what the host lists of processes and ports since it was `asked`; None: it could not be asked.
 
         Where the console can be asked, it is judged with its next listing: a stop between the two is no contradiction.
         """
-        self._host = facts
+        self._evidence.hear_host(facts, asked)
         for emulator in self._emulators.values():
             if emulator.console is None:
                 yield from self._judge(emulator, at, 1)
@@ -140,26 +128,22 @@ class Inventory:
         Silence is not judged until the console is heard after it: the whole workstation may be gone, and then nobody
         knows. For the same reason silence while the console can't be asked is no evidence.
         """
-        guests = self._guests.setdefault(identity, {})
         emulator = self._emulators.get(identity)
-        unheard = emulator is not None and emulator.console is None and self._host is None
-        if heard is None or (unheard and heard.seen in _SILENCE):
-            guests.pop(witness, None)
-        else:
-            guests[witness] = heard
-        if emulator is not None and (emulator.console is None or not _is_silent(emulator.guest)):
+        unheard = emulator is not None and emulator.console is None and not self._evidence.of_host
+        if heard is not None and heard.silent and unheard:
+            heard = None
+        self._evidence.hear_guest(identity, witness, heard)
+        if emulator is not None and (emulator.console is None or not self._silent(emulator)):
             yield from self._judge(emulator, at, 1)
 
     def retain_guests(self, witnesses: Iterable[tuple[str, str]]) -> None:
         """Forget the word of witnesses (emulator, check) that are gone from config."""
-        kept = set(witnesses)
-        for identity, guests in self._guests.items():
-            for witness in [name for name in guests if (identity, name) not in kept]:
-                del guests[witness]
+        self._evidence.retain_guests(witnesses)
 
     def forget_consoles(self, drivers: set[str]) -> None:
         """Drop the emulators of consoles no check asks any more."""
         self._emulators = {i: e for i, e in self._emulators.items() if e.entity.driver in drivers}
+        self._consoles &= drivers
 
     def states(self, at: float) -> tuple[EmulatorState, ...]:
         """Show all that are known, by driver and index."""
@@ -170,6 +154,7 @@ class Inventory:
         """What is worth keeping over a restart."""
         for emulator in self._emulators.values():
             belief = emulator.belief
+            fresh = self._evidence.words(emulator.entity.id, emulator.changed_at)
             yield RememberedEmulator(
                 workstation=self._workstation,
                 entity=emulator.entity,
@@ -180,7 +165,7 @@ class Inventory:
                 since=belief.since if belief.since is not None else emulator.first_seen,
                 reason=emulator.truth.reason,
                 message=_words(emulator),
-                guests={witness: heard.seen.value for witness, heard in emulator.guests.items()},
+                guests={witness: heard.seen.value for witness, heard in fresh.items()},
                 first_seen=emulator.first_seen,
                 last_seen=emulator.last_seen,
                 boot_seconds=emulator.boots.took,
@@ -193,8 +178,10 @@ class Inventory:
             if emulator is None:
                 emulator = self._appear(old.entity, old.last_seen)
                 for witness, seen in old.guests.items():
-                    emulator.guests.setdefault(witness, Heard(GuestSeen(seen)))
-                emulator.console, emulator.console_since = old.console, old.console_since
+                    heard = Heard(GuestSeen(seen), asked=old.console_since)
+                    self._evidence.restore_guest(old.entity.id, witness, heard)
+                emulator.console = old.console
+                emulator.console_since = emulator.changed_at = old.console_since
                 emulator.truth = Truth(old.state, old.status, old.reason, old.message)
                 emulator.why = old.message if old.console is None else ""
                 emulator.belief.restore(old.status, old.since)
@@ -209,7 +196,7 @@ class Inventory:
             last_seen=at,
             console=entity.run,
             console_since=at,
-            guests=self._guests.setdefault(entity.id, {}),
+            changed_at=at if entity.driver in self._consoles else -math.inf,
             belief=Belief(),
             truth=Truth("unknown", Status.UNKNOWN),
         )
@@ -219,7 +206,7 @@ class Inventory:
     def _judge(self, emulator: _Emulator, at: float, down_after: int) -> Iterator[Transition]:
         entity, belief = emulator.entity, emulator.belief
         truth = judge(self._witnesses(emulator, at))
-        heard = emulator.guest
+        heard = self._evidence.guest(entity.id, emulator.changed_at)
         if heard is not None and heard.seen is GuestSeen.COMPLAINS and heard.words and truth.message == COMPLAINT:
             truth = replace(truth, message=heard.words)
         first = not belief.known
@@ -233,17 +220,22 @@ class Inventory:
             yield self._transition(entity.id, old, belief.status, at, message, first=first)
 
     def _witnesses(self, emulator: _Emulator, at: float) -> Witnesses:
-        entity, heard, told = emulator.entity, emulator.guest, emulator.told_at
+        entity, told, since = emulator.entity, emulator.told_at, emulator.changed_at
+        heard = self._evidence.guest(entity.id, since)
         return Witnesses(
             console=emulator.console,
             console_for=at - emulator.console_since,
-            process=_processes(self._host, entity),
-            port=_listened(self._host, entity),
+            process=self._evidence.processes(entity, since),
+            port=self._evidence.port(entity, since),
             guest=heard.seen if heard else None,
             expected=entity.expected,
             boot_limit=entity.boot_limit,
             grace=told is not None and at - told < entity.boot_limit,
         )
+
+    def _silent(self, emulator: _Emulator) -> bool:
+        heard = self._evidence.guest(emulator.entity.id, emulator.changed_at)
+        return heard is not None and heard.silent
 
     def _transition(
         self, identity: str, old: Status, new: Status, at: float, message: str, *, first: bool = False
@@ -258,40 +250,6 @@ class Inventory:
             message=message,
             first=first,
         )
-
-
-def _forget_silence(emulator: _Emulator) -> None:
-    for witness in [name for name, heard in emulator.guests.items() if heard.seen in _SILENCE]:
-        del emulator.guests[witness]
-
-
-def _is_silent(heard: Heard | None) -> bool:
-    return heard is not None and heard.seen in _SILENCE
-
-
-def _processes(host: HostFacts | None, entity: Entity) -> ProcessSeen | None:
-    """Tell which processes of an emulator a host lists; None where one of the product does not say whose it is."""
-    if host is None or host.processes is None:
-        return None
-    of_driver = [p for p in host.processes if p.driver == entity.driver and p.kind is not ProcessKind.SERVICE]
-    kinds = {process.kind for process in of_driver if process.emulator == entity.id}
-    if ProcessKind.WHOLE in kinds or {ProcessKind.WINDOW, ProcessKind.VM} <= kinds:
-        return ProcessSeen.BOTH
-    if any(process.emulator is None for process in of_driver):
-        return None
-    return ProcessSeen.HALF if kinds else ProcessSeen.NONE
-
-
-def _listened(host: HostFacts | None, entity: Entity) -> bool | None:
-    """Tell whether a host lists the ADB port of an emulator; a port whose owner is known to be another is not its."""
-    if host is None or host.listening is None or entity.adb_port is None:
-        return None
-    others = {process.pid for process in host.processes or () if not _may_be_of(process, entity)}
-    return any(each.port == entity.adb_port and each.pid not in others for each in host.listening)
-
-
-def _may_be_of(process: Process, entity: Entity) -> bool:
-    return process.driver == entity.driver and process.emulator in {None, entity.id}
 
 
 def _words(emulator: _Emulator) -> str:

@@ -13,7 +13,11 @@ from monitor.model import (
     CheckState,
     EmulatorRun,
     EmulatorState,
+    HostFacts,
+    Observation,
     Outcome,
+    Process,
+    ProcessKind,
     Reason,
     Result,
     Status,
@@ -261,6 +265,8 @@ def test_emulator__guest_that_just_missed_one__does_not_contradict_a_console_tha
     fleet.apply(answered(console, 1.0, entities=(an_emulator(0),)))
     fleet.apply(answered(port, 1.0))
     fleet.apply(answered(console, 2.0, entities=(an_emulator(0, EmulatorRun.STOPPED),)))
+    fleet.apply(answered(port, 2.5))
+    assert emulator(fleet, 0).status is Status.DEGRADED
     fleet.apply(failed(port, 3.0))
     assert emulator(fleet, 0).status is Status.UP
     fleet.apply(answered(console, 4.0, entities=(an_emulator(0, EmulatorRun.STOPPED),)))
@@ -313,6 +319,49 @@ def test_emulator__console_says_stopped_but_the_guest_answers__is_degraded_never
         fleet.apply(answered(console, at, Verdict.DOWN, entities=(listed,)))
     state = emulator(fleet, 0)
     assert (state.status, state.reason, state.state) == (Status.DEGRADED, Reason.WITNESSES_DISAGREE, "running")
+
+
+def host_facts(target: Target, at: float, *kinds: ProcessKind, duration: float = 0.1) -> Result:
+    """What a host check answers that lists these processes of ldplayer:0."""
+    processes = tuple(Process(driver="ldplayer", kind=kind, pid=8, index=0) for kind in kinds)
+    seen = Observation(host=HostFacts(processes=processes, listening=()))
+    return Result(target=target, outcome=Outcome.SUCCESS, at=at, duration=duration, observation=seen)
+
+
+def test_emulator__started_between_two_looks_at_its_host__is_not_contradicted_by_the_older_one() -> None:
+    fleet = watching(console := a_console(), host := a_target("host"))
+    fleet.apply(host_facts(host, 0.0))
+    runs = [EmulatorRun.STOPPED, EmulatorRun.STARTING, EmulatorRun.RUNNING, EmulatorRun.RUNNING]
+    for at, run in zip((1.0, 30.0, 60.0, 90.0), runs, strict=True):
+        fleet.apply(answered(console, at, entities=(an_emulator(0, run, expected=True),)))
+        assert emulator(fleet, 0).status is (Status.DOWN if run is EmulatorRun.STOPPED else Status.UP), run
+    fleet.apply(host_facts(host, 120.0))
+    for at in (121.0, 151.0):
+        fleet.apply(answered(console, at, entities=(an_emulator(0, expected=True),)))
+    assert emulator(fleet, 0).reason is Reason.WITNESSES_DISAGREE
+
+
+def test_emulator__crashed_between_two_looks_at_its_guest__is_down_though_it_answered_before() -> None:
+    fleet = watching(console := a_console(), guest := a_target("adb-0", emulator="ldplayer:0"))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0, expected=True),)))
+    fleet.apply(answered(guest, 1.0))
+    seen = []
+    for at in (30.0, 60.0, 270.0):
+        fleet.apply(answered(console, at, entities=(an_emulator(0, EmulatorRun.STOPPED, expected=True),)))
+        seen.append(emulator(fleet, 0).status)
+    assert seen == [Status.UP, Status.DOWN, Status.DOWN]
+    fleet.apply(answered(guest, 301.0))
+    assert emulator(fleet, 0).reason is Reason.WITNESSES_DISAGREE
+
+
+def test_emulator__its_host_was_asked_before_the_change_and_answered_after_it__is_not_contradicted() -> None:
+    fleet = watching(console := a_console(), host := a_target("host"))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0, EmulatorRun.STOPPED),)))
+    fleet.apply(answered(console, 30.0, entities=(an_emulator(0),)))
+    fleet.apply(host_facts(host, 33.0, duration=8.0))
+    for at in (60.0, 90.0):
+        fleet.apply(answered(console, at, entities=(an_emulator(0),)))
+    assert emulator(fleet, 0).status is Status.UP
 
 
 def test_emulator__silent_before_the_workstation_is_known_to_live__is_not_frozen() -> None:

@@ -197,7 +197,7 @@ def struck(target: Target, layer: Category) -> ProbeError:
     words = {
         Category.NETWORK: f"{scope}: no answer",
         Category.WORKSTATION: f"{scope}: login or command not done",
-        Category.EXTERNAL: f"{scope}: the console did not answer",
+        Category.EXTERNAL: f"{scope}: started, and no answer",
         Category.EMULATOR: f"{scope}: the guest did not answer",
     }[layer]
     return ProbeError(

@@ -24,7 +24,7 @@ class Category(enum.StrEnum):
     WORKSTATION = "workstation"
     """Logging in over a transport and running a command."""
     EXTERNAL = "external"
-    """The emulator console (ldconsole and its like)."""
+    """A program there that others can do without: an emulator console, the adb server, the script of ``host``."""
     EMULATOR = "emulator"
     """One guest, or the lifecycle commands of a workstation (scope ``operation``)."""
 

@@ -154,7 +154,7 @@ async def test_run__deadline_strikes__is_blamed_on_the_layer_the_probe_was_at() 
     assert result.outcome is Outcome.TIMEOUT
     assert result.failure is not None
     assert (result.failure.category, result.failure.reason) == (Category.EXTERNAL, Reason.TIMEOUT)
-    assert result.failure.message == "ldplayer: the console did not answer within 0.01 s"
+    assert result.failure.message == "ldplayer: started, and no answer within 0.01 s"
 
 
 async def test_run__deadline_missed_while_our_loop_stood_still__counts_against_nobody() -> None:

@@ -94,6 +94,8 @@ class Check(Generic[P]):
     """Whether it asks about one emulator: configured once, it runs for every emulator the workstation lists."""
     fits: Callable[[P, float], str | None] = lambda *_: None
     """Why its parameters can't work within a timeout of so many seconds, in words for the config; None: they can."""
+    timeout: float | None = None
+    """Seconds a run may need though all is well, where those are more than the usual deadline; None: they are not."""
     lane: Lane = Lane.SOCKET
     """Where it waits for its place when it uses no transport; otherwise the transport's lane counts."""
 

@@ -4,8 +4,9 @@
     {kind: host, disk_free: 10GiB, disk_exclude: ["D:"], memory_available: 5%, cpu: 0.95, cpu_for: 10m}
 
 One script, one round trip: PowerShell and CIM on Windows, sh and ``/proc`` on Linux. On Windows it takes some seconds,
-most of them PowerShell's own, so give it a timeout of 15 s. Nothing is judged that has no limit; a reboot is told, not
-judged.
+most of them PowerShell's own, so its deadline is 15 s where none is given. What goes wrong once the script was started
+is its own layer's: the transport works, and console and guests wait behind the same one. Nothing is judged that has no
+limit; a reboot is told, not judged.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from monitor.listing import not_started
 from monitor.model import Category, Fact, HostFacts, Observation, Platform, Reason, Severity, Target, Verdict
 from monitor.transports import Completed
 
+TIMEOUT: Final = 15.0
+"""Seconds a healthy Windows may take: PowerShell starts, loads CIM and asks a dozen classes."""
 REBOOT: Final = 60.0
 """Seconds a boot time must move to be another boot: clocks are set, and some hosts compute it anew each time."""
 TOLD: Final = 600.0
@@ -68,7 +71,7 @@ class Params(CheckParams):
 async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     """Ask, read, compare."""
     platform = target.workstation.platform
-    facts = read(await reach.run(_COMMANDS[platform]), target)
+    facts = read(await reach.run(_COMMANDS[platform], layer=Category.EXTERNAL), target)
     now = reach.now()
     news = _rebooted(facts, reach.memory, now)
     return judge(facts, params, busy=_busy(facts, params, target, reach.memory, now), news=news)
@@ -77,11 +80,8 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
 def read(completed: Completed, target: Target) -> HostFacts:
     """Read the answer.
 
-    A host that runs commands but not this one has a transport that works: no error here is grave enough to open the
-    breaker of the transport, behind which the other witnesses wait.
-
     Raises:
-        ProbeError: WORKSTATION: no such program, garbage, or an answer with nothing in it.
+        ProbeError: EXTERNAL: no such program, garbage, or an answer with nothing in it.
 
     """
     where, platform = f"{target.workstation.id} host facts", target.workstation.platform
@@ -182,7 +182,15 @@ def _written(at: float) -> str:
 
 
 def _fail(message: str, reason: Reason) -> NoReturn:
-    raise ProbeError(message, category=Category.WORKSTATION, severity=Severity.MEDIUM, reason=reason)
+    raise ProbeError(message, category=Category.EXTERNAL, severity=Severity.HIGH, reason=reason)
 
 
-CHECK = Check(name="host", category=Category.WORKSTATION, params=Params, probe=probe, transport=True)
+CHECK = Check(
+    name="host",
+    category=Category.EXTERNAL,
+    params=Params,
+    probe=probe,
+    scope=lambda _: "host",
+    transport=True,
+    timeout=TIMEOUT,
+)

@@ -83,10 +83,11 @@ def _prepare(
     if check is None or keys is None or params is None:
         return None
     interval = defaults.interval if keys.interval is None else keys.interval
-    timeout = min(defaults.timeout, interval) if keys.timeout is None else keys.timeout
+    timeout = _timeout(check, keys, defaults, interval)
     if timeout > interval:
         words = f"must not be longer than the interval of {show(interval)}, but is {show(timeout)}"
-        context.report.add(section.place("timeout"), words)
+        usual = f", the default of {check.name}; make the interval longer, or write timeout: {show(interval)}"
+        context.report.add(section.place("timeout"), words + (usual if keys.timeout is None else ""))
     if (unfit := check.fits(params, timeout)) is not None:
         context.report.add(section.place("timeout"), unfit)
     room = max(0.0, interval - timeout)
@@ -105,6 +106,13 @@ def _prepare(
         jitter=jitter,
         labels=MappingProxyType(keys.labels) if keys.labels else NOTHING,
     )
+
+
+def _timeout(check: AnyCheck, keys: CheckKeys, defaults: DefaultKeys, interval: float) -> float:
+    """Tell a check's deadline: its own, else the default, cut to the interval, but never below what its kind needs."""
+    if keys.timeout is not None:
+        return keys.timeout
+    return max(min(defaults.timeout, interval), check.timeout or 0.0)
 
 
 def target(

@@ -19,6 +19,7 @@ from monitor.config.notifications import secret_files
 from monitor.config.routes import ChannelKeys, NotificationKeys, RouteKeys
 from monitor.config.shapes import CheckKeys, CredentialKeys, EntryKeys, RootKeys, TemplateKeys
 from monitor.config.silences import SilenceKeys
+from monitor.durations import show
 from monitor.transports import AnyTransportKind
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -42,6 +43,11 @@ def schema(
     root = _object(RootKeys, definitions)
     definitions["check"] = _choice(checks, definitions, common=_object(CheckKeys, definitions))
     definitions["check"]["required"] = ["kind"]
+    for name, check in checks.items():
+        if check.timeout is not None:
+            words = f"default: {show(check.timeout)}, or that of defaults if it is longer"
+            keys = definitions[f"{check.__class__.__name__}-{name}"]["properties"]
+            keys["timeout"] = {**keys["timeout"], "description": words}
     definitions["transport"] = _choice(transports, definitions, common=None)
     definitions["credential"] = _object(CredentialKeys, definitions)
     for name, model in (("template", TemplateKeys), ("workstation", EntryKeys)):

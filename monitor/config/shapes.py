@@ -182,7 +182,9 @@ class DefaultKeys(Shape):
     """``defaults:`` of every check."""
 
     interval: Interval = Field(30.0, description="from one run to the next; default 30s")
-    timeout: Timeout = Field(5.0, description="after which a run has failed; default 5s, never over the interval")
+    timeout: Timeout = Field(
+        5.0, description="after which a run has failed; default 5s, never over the interval, not less than a kind needs"
+    )
     down_after: Times = Field(2, description="failures in a row that make a check DOWN")
     up_after: Times = Field(1, description="answers in a row that make it UP again")
     jitter: Jitter = Field(0.0, description="a run is up to so much later than its turn, by chance; default 0s")

@@ -24,6 +24,8 @@ VOLUMES: Final = 2
 """Volumes assumed on each workstation that is asked about itself."""
 FIGURES: Final = {"http": 2, "icmp": 2, "winrm": 1}
 """How many of `catalogue.FACTS` a check of a kind tells; others tell none."""
+_HOST: Final = "host"
+"""The kind of check that asks a workstation about itself."""
 _HISTOGRAM: Final = 3
 """Series of a histogram beside its buckets: ``+Inf``, sum, count."""
 _VALUES: Final = {
@@ -128,14 +130,14 @@ def _workstation(targets: Iterable[Target], emulators: int, volumes: int) -> int
     series = WORKSTATION_SERIES + checks + BREAKER_SERIES * (len(keys) + guests * len(own))
     if consoles:
         series += STATE_SERIES + EMULATOR_SERIES * guests
-    if any(target.kind == "host" for target in plain):
+    if any(target.kind == _HOST for target in plain):
         series += HOST_SERIES + VOLUME_SERIES * volumes
     return series
 
 
 def _lists(target: Target) -> bool:
     """Whether a check asks a console, which lists emulators."""
-    return bool(target.path) and target.path[-1].category is Category.EXTERNAL
+    return bool(target.path) and target.path[-1].category is Category.EXTERNAL and target.kind != _HOST
 
 
 def _check(target: Target) -> int:

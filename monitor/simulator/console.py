@@ -7,7 +7,7 @@ ldconsole go to stdout, exit codes are the unsigned 32-bit numbers Windows tells
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +15,8 @@ from typing import Final
 from monitor.simulator.guest import Guest
 from monitor.simulator.hostfacts import Hardware, powershell
 
+CONSOLES: Final = frozenset({"ldconsole", "dnconsole"})
+"""What the program is called."""
 MISSPELT: Final = 2**32 - 1000
 NO_PLAYER: Final = 2**32 - 1001
 
@@ -57,11 +59,13 @@ class Console:
         """Further programs, by name in lower case."""
         self.commands: dict[str, Callable[[Sequence[str]], Answer | None]] = {}
         """Further commands of ldconsole; None leaves the answer to this class."""
+        self.hung: Collection[str] = CONSOLES
+        """Programs that hang while the workstation is told to."""
         self._guests = guests
 
-    def is_console(self, command: str) -> bool:
-        """Whether a command line asks the emulator console (and so hangs with it)."""
-        return _program(_split(command)) in ("ldconsole", "dnconsole")
+    def hangs(self, command: str) -> bool:
+        """Whether a command line is of those that give no answer while the workstation hangs."""
+        return _program(_split(command)) in self.hung
 
     def encode(self, text: str) -> bytes:
         """The bytes this workstation prints."""
@@ -70,7 +74,7 @@ class Console:
     def answer(self, command: str) -> Answer:
         """Run a command line."""
         argv = _split(command)
-        if self.is_console(command):
+        if _program(argv) in CONSOLES:
             return self._ldconsole(argv[1:])
         program, words = _program(argv), argv[1:]
         if program == "reg":

@@ -64,7 +64,7 @@ class SshEndpoint:
         return not self._awake.is_set()
 
     def hang(self, *, hanging: bool) -> None:
-        """Let commands of the emulator console hang, those that run included; other commands go on."""
+        """Let commands of `Console.hung` hang, those that run included; other commands go on."""
         if hanging:
             self._awake.clear()
         else:
@@ -90,7 +90,7 @@ class SshEndpoint:
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = process.command or ""
         self.commands += 1
-        if self._console.is_console(command) and not await self._wakes(process):
+        if self._console.hangs(command) and not await self._wakes(process):
             return
         answer = self._console.answer(command)
         with contextlib.suppress(OSError):

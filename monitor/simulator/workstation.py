@@ -140,7 +140,7 @@ class SimulatedWorkstation:
             wire.slow(seconds)
 
     def hang_console(self, *, hanging: bool = True) -> None:
-        """Let the emulator console answer nothing; SSH, WinRM and other commands work."""
+        """Let the emulator console (`Console.hung`) answer nothing; SSH, WinRM and other commands work."""
         self.endpoint.hang(hanging=hanging)
         self.shells.hang(hanging=hanging)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from dataclasses import replace
@@ -11,17 +12,24 @@ from typing import Any
 
 import asyncssh
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from monitor.breaker.machine import State
+from monitor.breaker.registry import Breakers
 from monitor.checks import discover, path_of
 from monitor.checks.host import CHECK, Params
+from monitor.config import load_text
+from monitor.dispatch import Dispatcher
 from monitor.errors import ProbeError
 from monitor.hostfacts import windows
 from monitor.model import (
     Category,
     Fact,
     Key,
+    Lane,
     Observation,
+    Outcome,
     Platform,
     Reason,
     Severity,
@@ -31,6 +39,8 @@ from monitor.model import (
     Workstation,
 )
 from monitor.reach import Transports
+from monitor.runner import Runner
+from monitor.simulator.farm import Farm
 from monitor.simulator.workstation import USER, SimulatedWorkstation
 from monitor.transports import OUTPUT_LIMIT, Completed, Credential
 from monitor.transports import discover as discover_transports
@@ -73,7 +83,7 @@ class HostReach:
     async def run(
         self, argv: Sequence[str], *, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
     ) -> Completed:
-        assert layer is Category.WORKSTATION
+        assert layer is Category.EXTERNAL
         self.asked.append(tuple(argv))
         return self.completed
 
@@ -94,7 +104,7 @@ async def seen(reach: HostReach, **params: object) -> Observation:
 async def failed(reach: HostReach) -> ProbeError:
     with pytest.raises(ProbeError) as caught:
         await seen(reach)
-    assert (caught.value.category, caught.value.severity) == (Category.WORKSTATION, Severity.MEDIUM)
+    assert (caught.value.category, caught.value.severity) == (Category.EXTERNAL, Severity.HIGH)
     return caught.value
 
 
@@ -205,7 +215,7 @@ async def test_boot_time__that_wavers_goes_back_or_is_missing__is_no_reboot() ->
         (b'{"emuwatch":1,"os":null}', b"", 0, Reason.COMMAND_FAILED),
     ],
 )
-async def test_garbage__answered__is_an_error_of_the_workstation_too_light_to_silence_others(
+async def test_garbage__answered__is_an_error_of_its_own_layer(
     stdout: bytes, stderr: bytes, exit_code: int, reason: Reason
 ) -> None:
     reach = HostReach()
@@ -320,3 +330,49 @@ async def test_simulated_workstation__with_a_full_disk_and_after_a_power_cut__sa
     assert observation.message.startswith("C: 2.0 GiB of 238 GiB free, limit 10GiB; rebooted at ")
     simulated.fill_disk()
     assert (await asked(*farm, disk_free="10GiB")).verdict is Verdict.UP
+
+
+@pytest.mark.parametrize("way", ["ssh", "winrm"])
+async def test_script__that_takes_too_long__opens_its_own_breaker_and_silences_no_other_witness(
+    way: str, tmp_path: Path, kinds: Any
+) -> None:
+    async with a_watched(way, tmp_path, kinds) as (host, console, runner, breakers, slow):
+        slow.console.hung = {"powershell"}
+        slow.hang_console()
+        try:
+            hung = [await runner.run(host) for _ in range(3)]
+            refused, listing = await runner.run(host), await runner.run(console)
+        finally:
+            slow.hang_console(hanging=False)
+    assert {(r.failure.category, r.failure.reason) for r in hung if r.failure} == {(Category.EXTERNAL, Reason.TIMEOUT)}
+    assert [result.tripped for result in hung] == [None, None, host.path[-1]]
+    assert refused.blocked is not None
+    assert refused.blocked.key == Key(Category.EXTERNAL, "ws-01", "host")
+    assert listing.outcome is Outcome.SUCCESS, listing
+    assert {breakers.get(key).snapshot().state for key in console.path} == {State.CLOSED}
+
+
+Watched = tuple[Target, Target, Runner, Breakers, SimulatedWorkstation]
+
+
+@contextlib.asynccontextmanager
+async def a_watched(way: str, folder: Path, kinds: Any) -> AsyncIterator[Watched]:
+    """The targets of a host check with a short deadline and of a console check, and what runs them for real."""
+    async with Farm(workstations=2, emulators=1) as farm:
+        config = farm.config(interval=30)
+        entry = next(e for e in config["workstations"] if e["transport"]["kind"] == way)  # type: ignore[attr-defined]
+        entry |= {"id": "ws-01", "checks": [{"kind": "host", "timeout": "1s"}, {"kind": "ldplayer", "timeout": "10s"}]}
+        loaded = await asyncio.to_thread(load_text, yaml.safe_dump({**config, "workstations": [entry]}))
+        transports = Transports(kinds=kinds, credentials=loaded.credentials)
+        checks = await asyncio.to_thread(discover)
+        dispatcher = Dispatcher(checks=checks, reach=transports.reach, places=dict.fromkeys(Lane, 4))
+        breakers = Breakers(policies=loaded.policies)
+        breakers.plan(loaded.targets)
+        runner = Runner(breakers=breakers, dispatcher=dispatcher)
+        slow = next(w for w in farm.workstations if entry["transport"]["port"] in {w.ssh.port, w.winrm.port})
+        host, console = loaded.targets
+        assert (await runner.run(console)).outcome is Outcome.SUCCESS  # connects, so that the short deadline is for it
+        try:
+            yield host, console, runner, breakers, slow
+        finally:
+            await transports.aclose()

@@ -81,6 +81,15 @@ CHECKS: Mapping[str, AnyCheck] = {
         scope=lambda _: "ldplayer",
         transport=True,
     ),
+    "host": Check(
+        name="host",
+        category=Category.EXTERNAL,
+        params=CheckParams,
+        probe=_probe,
+        scope=lambda _: "host",
+        transport=True,
+        timeout=15.0,
+    ),
 }
 
 

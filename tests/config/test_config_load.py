@@ -206,6 +206,26 @@ def test_load_text__short_interval__default_timeout_is_no_longer(loading: Loadin
     assert config.targets[0].timeout == 2.0
 
 
+@pytest.mark.parametrize(
+    ("defaults", "keys", "timeout"),
+    [
+        ("{}", "", 15.0),
+        ("{timeout: 2s}", "", 15.0),
+        ("{timeout: 20s}", "", 20.0),
+        ("{timeout: 20s}", "interval: 16s", 16.0),
+        ("{timeout: 20s}", "timeout: 3s", 3.0),
+        ("{}", "interval: 4s, timeout: 4s", 4.0),
+    ],
+)
+def test_load_text__kind_that_needs_long__has_the_time_unless_its_own_timeout_says_otherwise(
+    loading: Loading, defaults: str, keys: str, timeout: float
+) -> None:
+    check = f"{{kind: host, {keys}}}"
+    where = f"{{host: a, transport: {{kind: ssh}}, checks: [{check}, {{kind: ldplayer, interval: 1m}}]}}"
+    slow, usual = loading(f"{{defaults: {defaults}, workstations: [{where}]}}").targets
+    assert (slow.timeout, usual.timeout) == (timeout, 20.0 if "20s" in defaults else 2.0 if "2s" in defaults else 5.0)
+
+
 def test_load_text__anchors_and_merge_keys__work(loading: Loading) -> None:
     config = loading(
         """

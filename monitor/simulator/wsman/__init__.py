@@ -112,7 +112,7 @@ class WsManEndpoint:
         await self._runner.cleanup()
 
     def hang(self, *, hanging: bool) -> None:
-        """Let commands of the emulator console hang, those that run included; other commands go on."""
+        """Let commands of `Console.hung` hang, those that run included; other commands go on."""
         if hanging:
             self._awake.clear()
         else:
@@ -252,7 +252,7 @@ class WsManEndpoint:
         return envelopes.started(request, command_id)
 
     async def _execute(self, line: str, command: _Command) -> None:
-        if self._console.is_console(line):
+        if self._console.hangs(line):
             await self._awake.wait()
         answer = self.prints(line) or self._console.answer(line)
         command.stdout, command.stderr = self._console.encode(answer.stdout), self._console.encode(answer.stderr)

@@ -14,11 +14,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final, Protocol
 
 from monitor.checks import AnyCheck, Reach
 from monitor.errors import LocalError, ProbeError
-from monitor.model import Category, Lane, Observation, Reason, Severity, Target
+from monitor.model import Category, Fact, Lane, Observation, Reason, Severity, Target
 
 DESCRIPTORS_KEPT: Final = 128
 """File descriptors left to everything that is not a probe: the page, logs, sinks."""
@@ -31,9 +32,13 @@ THREADS: Final = 32
 
 
 class LayeredReach(Reach, Protocol):
-    """A reach that remembers which layer it was told of last."""
+    """A reach that remembers which layer it was told of last, and what was learnt of the way."""
 
     layer: Category
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """What the transport told of itself so far (`monitor.transports.Completed.facts`)."""
 
 
 class Places:
@@ -156,7 +161,7 @@ class Dispatcher:
             yield
 
     async def probe(self, target: Target) -> Observation:
-        """Ask, within the target's timeout.
+        """Ask, within the target's timeout; what was learnt of the way there is added to the answer.
 
         Raises:
             ProbeError: Nobody answered properly. A deadline that struck is blamed on the layer the probe was at.
@@ -169,7 +174,7 @@ class Dispatcher:
         deadline, began = asyncio.timeout(target.timeout), self._clock()
         try:
             async with deadline:
-                return await check.probe(target, target.params, reach)
+                seen = await check.probe(target, target.params, reach)
         except TimeoutError:
             if deadline.expired() and self._kept_waiting(target, began):
                 host = target.workstation.host
@@ -177,6 +182,7 @@ class Dispatcher:
             if deadline.expired():
                 raise struck(target, reach.layer) from None
             raise
+        return replace(seen, facts={**reach.facts, **seen.facts}) if reach.facts else seen
 
 
 def places(process: int) -> Mapping[Lane, int]:

@@ -218,6 +218,7 @@ class RunReach:
         self.memory = memory
         self.layer = target.path[0].category
         """Where the run is now; a deadline that strikes is blamed on it."""
+        self.facts: dict[str, Fact] = {}
         self._transports = transports
         self._target = target
         self._clock = clock
@@ -229,11 +230,13 @@ class RunReach:
     async def run(
         self, argv: Sequence[str], *, layer: Category = Category.WORKSTATION, limit: int = OUTPUT_LIMIT
     ) -> Completed:
-        """Run a command on the workstation over its transport."""
+        """Run a command on the workstation over its transport, and keep what that tells of itself."""
         target = self._target
-        return await self._transports.run(
+        completed = await self._transports.run(
             target.workstation, argv, mark=self.mark, layer=layer, limit=limit, check=target.name
         )
+        self.facts.update(completed.facts)
+        return completed
 
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the workstation sees it."""

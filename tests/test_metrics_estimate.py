@@ -54,8 +54,13 @@ notifications:
 workstations:
   - {id: "ws-[1-3]", host: "10.0.0.[1-3]", template: pc}
   - {id: bare, host: 10.0.0.9, checks: [{kind: icmp}]}
+  - id: tls
+    host: 10.0.0.8
+    transport: {kind: winrm, https: true}
+    checks: [{kind: winrm}, {kind: host}, {kind: ldplayer}, {kind: adb, via: run}, {kind: tcp, port: 3389}]
 """
-FIGURES = {"icmp": ("loss_ratio", "rtt_seconds"), "http": ("certificate_end_timestamp_seconds", "http_status")}
+CERTIFICATE = "certificate_end_timestamp_seconds"
+FIGURES = {"icmp": ("loss_ratio", "rtt_seconds"), "http": (CERTIFICATE, "http_status")}
 
 
 class Everything:
@@ -92,6 +97,8 @@ class Everything:
             cpu_ratio=0.5, memory_total_bytes=1, memory_available_bytes=1, commit_limit_bytes=1,
             commit_available_bytes=1, boot_time_seconds=1.0, gpu_ratio=0.1, volumes=self.volumes,
         )  # fmt: skip
+        spec = target.workstation.transport
+        shown = (CERTIFICATE,) if spec and spec.kind == "winrm" and target.kind != "tcp" else ()
         return CheckState(
             target=target,
             status=Status.UP,
@@ -99,7 +106,7 @@ class Everything:
             last_run=1.0,
             last_success=1.0,
             last_duration=1.0,
-            facts=dict.fromkeys(FIGURES.get(target.kind, ()), 1.0),
+            facts=dict.fromkeys((*FIGURES.get(target.kind, ()), *shown), 1.0),
             host=facts if target.kind == "host" else None,
         )
 
@@ -147,8 +154,8 @@ def test_estimate__of_consoles_without_emulators__is_no_less_than_there_is() -> 
 
 def test_estimate__in_words__is_round_and_says_what_it_assumes() -> None:
     config = load_text(CONFIG, name="test.yaml")
-    assert 1_000 < estimate.estimate(config) < 1_200
-    assert re.fullmatch(r"about 1,1\d0 series with 6 emulators on each workstation", estimate.words(config))
+    assert 1_300 < estimate.estimate(config) < 1_600
+    assert re.fullmatch(r"about 1,[345]\d0 series with 6 emulators on each workstation", estimate.words(config))
     few = replace(config, targets=(), workstations=(), notifications=Notifications())
     assert estimate.words(few) == f"about {estimate.MONITOR_SERIES} series"
 

@@ -12,7 +12,7 @@ from monitor.breaker.registry import Breakers
 from monitor.checks import Check
 from monitor.dispatch import Dispatcher
 from monitor.errors import LocalError, ProbeError
-from monitor.model import Category, Key, Lane, Observation, Outcome, Reason, Severity, Target, Verdict
+from monitor.model import Category, Fact, Key, Lane, Observation, Outcome, Reason, Severity, Target, Verdict
 from monitor.runner import Runner
 from tests.fakes import FakeClock, NoParams, a_console, a_target
 
@@ -24,6 +24,7 @@ class FakeReach:
 
     def __init__(self, target: Target) -> None:
         self.layer = target.path[0].category
+        self.facts: dict[str, Fact] = {}
 
     def mark(self, layer: Category) -> None:
         self.layer = layer
@@ -155,6 +156,16 @@ async def test_run__deadline_strikes__is_blamed_on_the_layer_the_probe_was_at() 
     assert result.failure is not None
     assert (result.failure.category, result.failure.reason) == (Category.EXTERNAL, Reason.TIMEOUT)
     assert result.failure.message == "ldplayer: started, and no answer within 0.01 s"
+
+
+async def test_run__way_there_told_something__it_is_part_of_the_answer_which_comes_first() -> None:
+    async def behave(reach: Any) -> Observation:
+        reach.facts.update({"certificate_end_timestamp_seconds": 5.0, "exit_code": 1})
+        return Observation(facts={"exit_code": 0})
+
+    result = await Bench(behave).runner.run(a_target())
+    assert result.observation is not None
+    assert result.observation.facts == {"certificate_end_timestamp_seconds": 5.0, "exit_code": 0}
 
 
 async def test_run__deadline_missed_while_our_loop_stood_still__counts_against_nobody() -> None:

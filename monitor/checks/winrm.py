@@ -47,7 +47,7 @@ def judge(completed: Completed, params: Params, code_page: str, now: float) -> O
     """Say whether a command came to what was expected of it, and the certificate is valid for long enough."""
     printed = completed.stdout.decode(code_page, "backslashreplace")
     shown = printed.strip().partition("\n")[0].strip()[:SHOWN]
-    facts = {"exit_code": completed.exit_code, **completed.facts}
+    facts = {"exit_code": completed.exit_code}
     program = params.command[0]
     if completed.exit_code != params.exit_code:
         message = f"{program} ended with {completed.exit_code} instead of {params.exit_code}, printed {shown!r}"

@@ -22,8 +22,10 @@ EMULATORS_EACH: Final = 6
 """Emulators assumed on each workstation whose console is asked."""
 VOLUMES: Final = 2
 """Volumes assumed on each workstation that is asked about itself."""
-FIGURES: Final = {"http": 2, "icmp": 2, "winrm": 1}
-"""How many of `catalogue.FACTS` a check of a kind tells; others tell none."""
+FIGURES: Final = {"http": 2, "icmp": 2}
+"""How many of `catalogue.FACTS` a check of a kind tells; others tell what their transport learns on the way."""
+_TLS: Final = "winrm"
+"""The transport that may be shown a certificate, and tells when it ends."""
 _HOST: Final = "host"
 """The kind of check that asks a workstation about itself."""
 _HISTOGRAM: Final = 3
@@ -114,7 +116,8 @@ def formula() -> str:
 
 
 def _figures() -> str:
-    return ", ".join(f"{number} more if {kind}" for kind, number in sorted(FIGURES.items()))
+    own = ", ".join(f"{number} more if {kind}" for kind, number in sorted(FIGURES.items()))
+    return f"{own}, 1 more if over WinRM"
 
 
 def _workstation(targets: Iterable[Target], emulators: int, volumes: int) -> int:
@@ -141,7 +144,8 @@ def _lists(target: Target) -> bool:
 
 
 def _check(target: Target) -> int:
-    return CHECK_SERIES + FIGURES.get(target.kind, 0) + bool(target.labels)
+    shown = any(key.category is Category.WORKSTATION and key.scope == _TLS for key in target.path)
+    return CHECK_SERIES + FIGURES.get(target.kind, 0) + shown + bool(target.labels)
 
 
 if __name__ == "__main__":

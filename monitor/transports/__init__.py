@@ -58,7 +58,7 @@ class Completed:
     stdout: bytes = field(repr=False)
     stderr: bytes = field(repr=False)
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    """What the transport learnt of the way: ``certificate_end_timestamp_seconds``."""
+    """What the transport learnt of the way (``certificate_end_timestamp_seconds``); the frame adds it to the answer."""
 
 
 class Transport(Protocol):

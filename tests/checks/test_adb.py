@@ -81,6 +81,7 @@ class ToPort:
         self.now_is = NOW
         self.memory: dict[str, Fact] = {}
         self.layer = Category.NETWORK
+        self.facts: dict[str, Fact] = {}
 
     def mark(self, layer: Category) -> None:
         self.layer = layer

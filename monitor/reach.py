@@ -164,6 +164,11 @@ class Transports:
             raise LocalError(f"{workstation.id}: its transport can't reach ports of the workstation; ssh and local can")
         return await transport.open_stream(host, port, mark=mark, layer=layer)
 
+    def tunnels(self, workstation: Workstation) -> bool:
+        """Whether the transport of `workstation` can reach its ports."""
+        spec = workstation.transport
+        return spec is not None and spec.kind in self._kinds and self._kinds[spec.kind].tunnels
+
     async def code_page(self, workstation: Workstation, *, mark: Mark, check: str = "") -> str:
         """Return the workstation's ANSI code page; an answer that is not understood is asked for again next time."""
         if workstation.code_page is not None:
@@ -237,6 +242,11 @@ class RunReach:
         )
         self.facts.update(completed.facts)
         return completed
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the workstation's transport can reach its ports."""
+        return self._transports.tunnels(self._target.workstation)
 
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the workstation sees it."""

@@ -13,7 +13,7 @@ from monitor.logins import Logins
 from monitor.model import Category, Reason, TransportSpec, Workstation
 from monitor.reach import Transports
 from monitor.stream import open_tcp
-from monitor.transports import Completed, Credential, TransportKind, TransportParams, local
+from monitor.transports import Completed, Credential, TransportKind, TransportParams, Tunnels, discover, local
 from tests.fakes import a_target
 
 
@@ -74,6 +74,14 @@ async def test_stream__over_a_transport_without_tunnels__is_our_own_trouble() ->
     reach = Transports(kinds={"blind": kind}, credentials={}).reach(a_target(workstation=a_workstation("blind")))
     with pytest.raises(LocalError, match="ssh and local can"):
         await reach.open_stream("127.0.0.1", 1, layer=Category.EXTERNAL)
+
+
+@pytest.mark.parametrize("name", ["local", "ssh", "winrm"])
+async def test_tunnels__of_every_transport__is_known_without_opening_it(name: str) -> None:
+    kind = (await asyncio.to_thread(discover))[name]
+    where = Workstation(id="ws-01", host="127.0.0.1", transport=TransportSpec(name, kind.params()))
+    assert Transports(kinds={name: kind}, credentials={}).reach(a_target(workstation=where)).tunnels is kind.tunnels
+    assert isinstance(kind.open(where, kind.params(), None, Logins()), Tunnels) is kind.tunnels
 
 
 async def test_stream__to_a_name_that_can_t_be_asked_for__raises() -> None:

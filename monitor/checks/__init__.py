@@ -51,6 +51,10 @@ class Reach(Protocol):
     def http(self) -> aiohttp.ClientSession:
         """A session that keeps no connection, follows nothing and keeps no cookies on its own."""
 
+    @property
+    def tunnels(self) -> bool:
+        """Whether the workstation's transport can reach its ports; where not, `open_stream` is of no use."""
+
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the target's workstation sees it, through its transport (see `Tunnels.open_stream`)."""
 
@@ -88,6 +92,8 @@ class Check(Generic[P]):
     """The scope of its own layer (``tcp:3389``); None: the check asks about the transport itself."""
     transport: bool | str | Callable[[P], bool] = False
     """Whether it needs the workstation's transport; a name: only that one will do; a function: by its parameters."""
+    served: Callable[[P, AnyTransportKind], tuple[str, str] | None] = lambda *_: None
+    """Which parameter a transport can't serve, and what would be right, in words for the config; None: it can all."""
     between: Callable[[P], Sequence[tuple[Category, str]]] | None = None
     """Category and scope of layers it passes after the transport and before its own, outermost first."""
     each: bool = False

@@ -39,9 +39,9 @@ class Prepared:
     jitter: float
     labels: Mapping[str, str]
 
-    def place(self) -> Place:
-        """Where it is defined."""
-        return self.section.place("kind")
+    def place(self, key: str) -> Place:
+        """Where one of its keys is."""
+        return self.section.place(key)
 
 
 def prepare_all(
@@ -143,14 +143,22 @@ def target(
     )
 
 
-def misfit(check: AnyCheck, params: CheckParams, kind: AnyTransportKind | None) -> str | None:
-    """Say why a check can't run with a workstation's transport, and what would be right; None: it can."""
+def misfit(prepared: Prepared, kind: AnyTransportKind | None, where: str) -> tuple[str, str] | None:
+    """Say why a check can't run with the transport of a workstation, and what would be right; None: it can.
+
+    Returns:
+        The key of the check that does not fit, and the words.
+
+    """
+    check, params = prepared.check, prepared.params
     needed = needs(check, params)
     if not needed:
         return None
     wanted = needed if isinstance(needed, str) else None
+    words = f"runs commands on {where} over its transport:"
     if kind is None:
-        return f"it has none; add transport: {{kind: {wanted or 'ssh'}}} to it or its template"
+        return "kind", f"{words} it has none; add transport: {{kind: {wanted or 'ssh'}}} to it or its template"
     if wanted is not None and kind.name != wanted:
-        return f"it has {kind.name}; this check needs {wanted}"
-    return None
+        return "kind", f"{words} it has {kind.name}; this check needs {wanted}"
+    unserved = check.served(params, kind)
+    return None if unserved is None else (unserved[0], f"can't be had on {where}: {unserved[1]}")

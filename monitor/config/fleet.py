@@ -176,15 +176,16 @@ class Fleet:
     def _add_targets(self, workstation: Workstation, traits: Traits, place: Place) -> None:
         kind = self._context.transports[workstation.transport.kind] if workstation.transport else None
         wrong_transport = kind is None and traits.transport is not None
+        where = f"{workstation.id} ({place.file}:{place.line})"
         for one in traits.checks.values():
-            why = misfit(one.check, one.params, kind)
-            if not one.keys.enabled or (wrong_transport and why is not None):
+            unfit = misfit(one, kind, where)
+            if not one.keys.enabled or (wrong_transport and unfit is not None):
                 continue
-            if why is None:
+            if unfit is None:
                 self.targets.append(target(one, workstation, kind, self._defaults))
             else:
-                where = f"{workstation.id} ({place.file}:{place.line})"
-                self._report.add(one.place(), f"runs commands on {where} over its transport: {why}")
+                key, words = unfit
+                self._report.add(one.place(key), words)
 
     def _spec(self, section: Section) -> TransportSpec | None:
         """Validate a transport; once per section."""

@@ -130,6 +130,8 @@ class TransportKind(Generic[P]):
     endpoint: Callable[[P], str | None]
     """The scope of the NETWORK breaker it travels through (``ssh:22``); None: no network in between."""
     lane: Lane = Lane.SOCKET
+    tunnels: bool = False
+    """Whether what it opens is also `Tunnels`: known without opening it, so that a config can be held against it."""
 
 
 AnyTransportKind = TransportKind[Any]

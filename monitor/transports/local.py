@@ -191,4 +191,6 @@ def _open(workstation: Workstation, params: Params, credential: Credential | Non
     return LocalTransport(workstation)
 
 
-TRANSPORT = TransportKind(name="local", params=Params, open=_open, endpoint=lambda _: None, lane=Lane.PROCESS)
+TRANSPORT = TransportKind(
+    name="local", params=Params, open=_open, endpoint=lambda _: None, lane=Lane.PROCESS, tunnels=True
+)

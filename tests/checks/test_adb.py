@@ -20,7 +20,7 @@ from monitor.checks.adb import CHECK
 from monitor.checks.adb.params import Params
 from monitor.config import load_text
 from monitor.dispatch import Dispatcher
-from monitor.errors import LocalError, ProbeError
+from monitor.errors import ConfigError, LocalError, ProbeError
 from monitor.model import (
     Category,
     Fact,
@@ -78,6 +78,9 @@ class ToPort:
         self.port = port
         self.ports = {5037, port}
         """Ports that lead to that one."""
+        self.tunnels = True
+        self.printed: dict[str, Completed] = {}
+        """What the workstation's own adb prints, by its first argument."""
         self.now_is = NOW
         self.memory: dict[str, Fact] = {}
         self.layer = Category.NETWORK
@@ -99,7 +102,7 @@ class ToPort:
     async def run(
         self, argv: Sequence[str], *, layer: Category = Category.EXTERNAL, limit: int = OUTPUT_LIMIT
     ) -> Completed:
-        raise AssertionError(argv)
+        return self.printed[argv[1]]
 
     async def code_page(self) -> str:
         raise AssertionError
@@ -148,6 +151,7 @@ def test_path__for_each_way__has_a_layer_for_the_server() -> None:
     way = (Key(Category.NETWORK, "ws-01", "ssh:22"), Key(Category.WORKSTATION, "ws-01", "ssh"))
     assert a_target(Params(), over).path == (*way, server, guest)
     assert a_target(Params(via="run"), over).path == (*way, server, guest)
+    assert a_target(Params(via="tunnel"), over).path == (*way, server, guest)
     direct = a_target(Params(via="direct"), over)
     assert (direct.path, direct.through) == ((Key(Category.NETWORK, "ws-01", "adb:5037"), guest), 1)
     assert not a_target(Params(), over).owns(server)
@@ -166,6 +170,25 @@ async def test_guest__that_is_well__is_up_with_its_facts(bench: Bench) -> None:
         "data_free_bytes": 20_000_000 * 1024,
     }
     assert bench.reach.layer is Category.EMULATOR
+
+
+async def test_way__not_given__is_the_workstations_own_adb_where_nothing_can_be_tunnelled(bench: Bench) -> None:
+    bench.reach.tunnels = False
+    told = {"devices": b"List of devices attached\r\n", "connect": b"cannot connect: actively refused it. (10061)\r\n"}
+    for word, stdout in told.items():
+        bench.reach.printed[word] = Completed(argv=("adb", word), exit_code=0, stdout=stdout, stderr=b"")
+    seen = await bench.ask()
+    assert (seen.verdict, seen.reason) == (Verdict.DOWN, Reason.REFUSED)
+    assert bench.host.requests == []
+
+
+@pytest.mark.parametrize(("transport", "fits"), [("winrm", False), ("ssh", True), ("local", True)])
+def test_config__tunnel_over_a_transport_without_one__is_refused(transport: str, *, fits: bool) -> None:
+    entry = f"{{id: ws-01, transport: {{kind: {transport}}}, checks: [{{kind: adb}}, {{kind: adb, name: t, via: %s}}]}}"
+    assert len(load_text(f"workstations: [{entry % 'auto'}]").targets) == 2
+    refused = pytest.raises(ConfigError, match=r"checks\[1\]\.via: can't be had on ws-01 .*; leave via out")
+    with contextlib.nullcontext() if fits else refused:
+        load_text(f"workstations: [{entry % 'tunnel'}]")
 
 
 async def test_old_guest__without_shell_v2__is_up_all_the_same(bench: Bench) -> None:

@@ -48,6 +48,14 @@ class ConsoleParams(CheckParams):
     expect_running: list[str] = Field(default_factory=list)
 
 
+class AdbParams(CheckParams):
+    via: Literal["auto", "tunnel"] = "auto"
+
+
+def _no_tunnel(params: AdbParams, kind: AnyTransportKind) -> tuple[str, str] | None:
+    return ("via", f"{kind.name} has no tunnel; leave via out") if params.via == "tunnel" and not kind.tunnels else None
+
+
 async def _probe(target: Target, params: CheckParams, reach: Reach) -> Observation:
     return Observation()
 
@@ -90,6 +98,15 @@ CHECKS: Mapping[str, AnyCheck] = {
         transport=True,
         timeout=15.0,
     ),
+    "adb": Check(
+        name="adb",
+        category=Category.EMULATOR,
+        params=AdbParams,
+        probe=_probe,
+        scope=lambda _: "guest",
+        transport=True,
+        served=_no_tunnel,
+    ),
 }
 
 
@@ -110,7 +127,9 @@ def _open(
 
 TRANSPORTS: Mapping[str, AnyTransportKind] = {
     "local": TransportKind(name="local", params=LocalParams, open=_open, endpoint=lambda _: None, lane=Lane.PROCESS),
-    "ssh": TransportKind(name="ssh", params=SshParams, open=_open, endpoint=lambda params: f"ssh:{params.port}"),
+    "ssh": TransportKind(
+        name="ssh", params=SshParams, open=_open, endpoint=lambda params: f"ssh:{params.port}", tunnels=True
+    ),
 }
 
 

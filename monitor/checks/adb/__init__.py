@@ -1,6 +1,6 @@
 r"""One guest over adb, rung by rung: server, device, shell, boot, app, space, screen. The first that fails is told.
 
-    {kind: adb}                                  # the server on the workstation's loopback, through its SSH connection
+    {kind: adb}                             # through SSH: the server on the workstation's loopback; over WinRM: its adb
     {kind: adb, via: run, program: 'C:\LDPlayer\LDPlayer9\adb.exe'}
     {kind: adb, package: com.example.game, package_is: focused, data_free: 1GiB, frozen_after: 5m}
 
@@ -27,6 +27,7 @@ from monitor.emulators.adb import Device, parse_connect, parse_devices
 from monitor.errors import LocalError, ProbeError
 from monitor.model import Category, Observation, Reason, Target, Verdict
 from monitor.stream import open_tcp
+from monitor.transports import AnyTransportKind
 
 LOOPBACK: Final = "127.0.0.1"
 ECHO: Final = "emuwatch"
@@ -39,7 +40,8 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     port = params.port or target.adb_port
     if port is None:
         raise LocalError(f"{target.id}: nothing tells the port of its adb; write port: 5555")
-    adb, where = _adb(target, params, reach), f"{target.workstation.id} adb port {port}"
+    via = _via(params, reach)
+    adb, where = _adb(target, params, reach, via), f"{target.workstation.id} adb port {port}"
     version = await adb.version()
     listed = parse_devices(await adb.devices())
     twins = listed.of_port(port)
@@ -48,7 +50,7 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
             return absent
         twins = parse_devices(await adb.devices()).of_port(port) or (Device(serial=_at(port), state="offline"),)
     if not twins[0].usable:
-        if params.via == "tunnel" and twins[0].state == "offline" and await _refused(port, reach):
+        if via == "tunnel" and twins[0].state == "offline" and await _refused(port, reach):
             return _absent(f"{where}: nothing listens any more, adb still lists it as offline", Reason.REFUSED)
         return _unusable(twins[0], where)
     reach.mark(Category.EMULATOR)
@@ -57,13 +59,20 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     return judge(guest, params, reach.memory, reach.now(), war(listed, version, reach.memory))
 
 
-def _adb(target: Target, params: Params, reach: Reach) -> Adb:
-    """Open the way that is configured; no I/O."""
+def _via(params: Params, reach: Reach) -> str:
+    """Tell the way that is meant."""
+    if params.via != "auto":
+        return params.via
+    return "tunnel" if reach.tunnels else "run"
+
+
+def _adb(target: Target, params: Params, reach: Reach, via: str) -> Adb:
+    """Open a way to adb; no I/O."""
     workstation, port = target.workstation, params.server_port
-    if params.via == "run":
+    if via == "run":
         return AdbProgram(reach.run, program=params.program, platform=workstation.platform, where=workstation.id)
     where = f"{workstation.id} adb:{port}"
-    if params.via == "direct":
+    if via == "direct":
         return AdbServer(lambda: open_tcp(workstation.host, port), where=where, layer=Category.NETWORK, mark=reach.mark)
     return AdbServer(
         lambda: reach.open_stream(LOOPBACK, port, layer=Category.EXTERNAL),
@@ -147,6 +156,12 @@ def _between(params: Params) -> tuple[tuple[Category, str], ...]:
     return ((Category.EXTERNAL, "adb"),)
 
 
+def _served(params: Params, kind: AnyTransportKind) -> tuple[str, str] | None:
+    if params.via != "tunnel" or kind.tunnels:
+        return None
+    return "via", f"{kind.name} can't reach ports of the workstation; leave via out, and its own adb is run instead"
+
+
 CHECK: Final = Check(
     name="adb",
     category=Category.EMULATOR,
@@ -154,6 +169,7 @@ CHECK: Final = Check(
     probe=probe,
     scope=lambda _: "guest",
     transport=lambda params: params.via != "direct",
+    served=_served,
     between=_between,
     each=True,
 )

@@ -14,8 +14,9 @@ from monitor.hostfacts.limits import Limit
 class Params(CheckParams):
     """How adb is asked, and what of a guest is not well."""
 
-    via: Literal["tunnel", "direct", "run"] = "tunnel"
-    """Through the workstation's SSH connection, straight to its address, or by running its own adb."""
+    via: Literal["auto", "tunnel", "direct", "run"] = "auto"
+    """Through the workstation's connection (ssh, local), straight to its address, or by running its own adb; ``auto``:
+    the first of these where the connection can, else its own adb."""
     server_port: int = Field(default=5037, ge=1, le=65535)
     program: str = Field(default="adb", min_length=1)
     """The workstation's adb, for ``run``; use the one the console brings, or two versions fight for the server."""

@@ -240,4 +240,6 @@ def _open(workstation: Workstation, params: Params, credential: Credential | Non
     return SshTransport(workstation, params, credential)
 
 
-TRANSPORT = TransportKind(name="ssh", params=Params, open=_open, endpoint=lambda params: f"ssh:{params.port}")
+TRANSPORT = TransportKind(
+    name="ssh", params=Params, open=_open, endpoint=lambda params: f"ssh:{params.port}", tunnels=True
+)

@@ -21,7 +21,7 @@ class Remembered:
     """A belief as the store keeps it over a restart."""
 
     kind: str
-    """What it is about: workstation, check, endpoint. Emulators have more to remember (`monitor.inventory`)."""
+    """What it is about: workstation, check, endpoint, boot. Emulators have more to remember (`monitor.inventory`)."""
     workstation: str
     name: str
     """The check's name or the endpoint's scope; empty for the workstation itself."""

@@ -31,6 +31,8 @@ class Kind(enum.StrEnum):
     APPEARED = "appeared"
     """A console lists an emulator that it did not list before."""
     VANISHED = "vanished"
+    REBOOTED = "rebooted"
+    """A workstation or, with a subject, a guest was booted anew since it last answered."""
     TRIPPED = "tripped"
     """A breaker opened."""
     RECOVERED = "recovered"

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import MutableMapping
-from datetime import UTC, datetime
 from typing import Annotated, Final, NoReturn
 
 from pydantic import Field
@@ -23,6 +22,7 @@ from monitor.checks import Check, CheckParams, Reach
 from monitor.durations import Duration, between
 from monitor.errors import ProbeError
 from monitor.hostfacts import limits, linux, windows
+from monitor.hostfacts.boot import rebooted, written
 from monitor.hostfacts.limits import Limit, show
 from monitor.listing import not_started
 from monitor.model import Category, Fact, HostFacts, Observation, Platform, Reason, Severity, Target, Verdict
@@ -30,8 +30,6 @@ from monitor.transports import Completed
 
 TIMEOUT: Final = 15.0
 """Seconds a healthy Windows may take: PowerShell starts, loads CIM and asks a dozen classes."""
-REBOOT: Final = 60.0
-"""Seconds a boot time must move to be another boot: clocks are set, and some hosts compute it anew each time."""
 TOLD: Final = 600.0
 """Seconds a reboot is worth a message."""
 GAP: Final = 3.0
@@ -165,20 +163,13 @@ def _rebooted(facts: HostFacts, memory: MutableMapping[str, Fact], now: float) -
     boot, before = facts.boot_time_seconds, memory.get("boot_time")
     if boot is not None:
         memory["boot_time"] = boot
-        if isinstance(before, float) and boot - before > REBOOT:
+        if isinstance(before, float) and rebooted(before, boot):
             memory["reboot_seen"] = now
     seen = memory.get("reboot_seen")
     booted = memory.get("boot_time")
     if not isinstance(seen, float) or not isinstance(booted, float) or now - seen > TOLD:
         return ""
-    return f"rebooted at {_written(booted)}"
-
-
-def _written(at: float) -> str:
-    try:
-        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):
-        return f"Unix time {at:.0f}"
+    return f"rebooted at {written(booted)}"
 
 
 def _fail(message: str, reason: Reason) -> NoReturn:

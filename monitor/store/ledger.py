@@ -14,8 +14,11 @@ from monitor.belief import Remembered
 from monitor.breaker.saved import Saved
 from monitor.inventory import RememberedEmulator
 from monitor.model import Status
+from monitor.store.boots import BOOT
 from monitor.store.rows import Past, Thing, identity, table_of
 
+BOOT_GRAIN: Final = 10.0
+"""Seconds by which the stored boot time may be off: some hosts compute it anew each time they are asked."""
 SEEN_GRAIN: Final = 300.0
 """Seconds by which the stored "last seen" of an emulator may be old."""
 TOUCH: Final = 86_400.0
@@ -87,6 +90,9 @@ def _holds(written: tuple[Thing, float] | None, thing: Thing, at: float) -> bool
 
 def _essence(old: Thing, new: Thing) -> Thing:
     """Return `old` with the figures of `new` where they differ by less than matters."""
+    if isinstance(old, Remembered) and isinstance(new, Remembered) and new.kind == BOOT:
+        close = old.since is not None and new.since is not None and abs(new.since - old.since) < BOOT_GRAIN
+        return replace(old, since=new.since) if close else old
     if isinstance(old, Remembered) and isinstance(new, Remembered) and new.status is Status.UP:
         return replace(old, message=new.message)
     if isinstance(old, RememberedEmulator) and isinstance(new, RememberedEmulator):

@@ -27,7 +27,7 @@ from monitor.store.backlog import Backlog
 from monitor.store.database import Database
 from monitor.store.failures import StoreError
 from monitor.store.history import find
-from monitor.store.listings import Listings
+from monitor.store.news import News
 from monitor.store.prune import prune
 from monitor.store.rows import Past
 from monitor.store.writer import Writer
@@ -106,8 +106,10 @@ class Memory:
         self.stamp = Stamp(wall=wall, random=chance.random)
         """Gives events their ids; one process has one."""
         self._backlog = Backlog(room)
-        self._listings = Listings()
-        self._writer = Writer(database, fleet=fleet, breakers=breakers, backlog=self._backlog, wall=wall)
+        self._news = News()
+        self._writer = Writer(
+            database, fleet=fleet, breakers=breakers, boots=self._news.boots, backlog=self._backlog, wall=wall
+        )
         self._recall: Callable[[Past], None] = lambda _: None
         self._tried = asyncio.Event()
         self._wake = asyncio.Event()
@@ -156,9 +158,10 @@ class Memory:
         where = result.target.workstation.id
         for transition in transitions:
             self.add(self.stamp.changed(transition))
-        for kind, name, title in self._listings.hear(result):
-            self.add(self.stamp.event(kind, at=result.at, workstation=where, subject=name, message=title))
-        if transitions:
+        news = list(self._news.hear(result))
+        for kind, name, words in news:
+            self.add(self.stamp.event(kind, at=result.at, workstation=where, subject=name, message=words))
+        if transitions or news:
             self._writer.changed(where)
 
     def breaker(self, event: BreakerEvent) -> None:
@@ -264,7 +267,7 @@ class Memory:
         await self._database.open()
         past = await self._writer.first_read()
         if past is not None:
-            self._listings.restore(past.emulators)
+            self._news.restore(past)
             self._recall(past)
             self._writer.recalled(past)
         else:

@@ -17,6 +17,7 @@ from monitor.events import Event
 from monitor.fleet import Fleet
 from monitor.model import Key
 from monitor.store.backlog import Backlog
+from monitor.store.boots import Boots
 from monitor.store.database import Database
 from monitor.store.history import append
 from monitor.store.ledger import Changes, Ledger
@@ -33,11 +34,19 @@ class Writer:
     """Knows what may have changed since it was written."""
 
     def __init__(
-        self, database: Database, *, fleet: Fleet, breakers: Breakers, backlog: Backlog, wall: Callable[[], float]
+        self,
+        database: Database,
+        *,
+        fleet: Fleet,
+        breakers: Breakers,
+        boots: Boots,
+        backlog: Backlog,
+        wall: Callable[[], float],
     ) -> None:
         self._database = database
         self._fleet = fleet
         self._breakers = breakers
+        self._boots = boots
         self._backlog = backlog
         self._wall = wall
         self._ledger = Ledger()
@@ -61,6 +70,7 @@ class Writer:
 
     def everything(self) -> None:
         """Compare everything with what was written."""
+        self._boots.retain(self._fleet.identities())
         self._stale.update(self._ledger.workstations())
         self._stale.update(self._fleet.identities())
 
@@ -108,6 +118,7 @@ class Writer:
         beliefs, emulators = self._fleet.remember(workstation)
         yield from beliefs
         yield from emulators
+        yield from self._boots.remember(workstation)
         yield from (saved for saved in self._breakers.saved(self._keys.get(workstation, ())) if not saved.plain)
 
 

@@ -36,6 +36,7 @@ def wrote(config: Path) -> None:
         memory = Memory(Database(url), fleet=Fleet(), breakers=Breakers(), retention=86_400.0)
         await memory.start(lambda _: None)
         memory.note(Kind.SERVICE, new="started")
+        memory.add(memory.stamp.event(Kind.REBOOTED, workstation="ws-01", message="runs since yesterday"))
         memory.note(Kind.RELOAD, new="refused", message="line 4\n\x1b[31mred", who="ann")
         await memory.aclose()
 
@@ -53,6 +54,7 @@ def test_events__json__is_one_object_a_line_oldest_first(config: Path) -> None:
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [(event["kind"], event["new"], event["who"]) for event in told] == [
         ("service", "started", ""),
+        ("rebooted", "", ""),
         ("reload", "refused", "ann"),
     ]
     assert told[0]["at"].endswith("Z")
@@ -64,6 +66,14 @@ def test_events__for_people__shows_no_control_characters(config: Path) -> None:
     assert "refused" in ended.stdout
     assert "started" not in ended.stdout
     assert "\x1b[31m" not in ended.stdout
+
+
+def test_events__of_reboots__are_shown_where_and_since_when(config: Path) -> None:
+    wrote(config)
+    ended = events(config, "--kind", "rebooted")
+    assert "ws-01" in ended.stdout
+    assert "runs since yesterday" in ended.stdout
+    assert "refused" not in ended.stdout
 
 
 def test_events__no_store_yet__exits_3_and_makes_none(config: Path) -> None:

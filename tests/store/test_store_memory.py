@@ -14,7 +14,18 @@ from monitor.breaker.machine import Policy, State
 from monitor.breaker.registry import Breakers
 from monitor.events import Asked, Event, Kind
 from monitor.fleet import Fleet
-from monitor.model import Category, EmulatorRun, Key, Result, Status, Target, Workstation
+from monitor.model import (
+    Category,
+    EmulatorRun,
+    HostFacts,
+    Key,
+    Observation,
+    Outcome,
+    Result,
+    Status,
+    Target,
+    Workstation,
+)
 from monitor.store import Database, Memory, Past, StoreError, memory
 from monitor.store.database import Work
 from monitor.store.history import find
@@ -168,6 +179,63 @@ async def test_write__of_many_at_once__leaves_no_moment_at_which_events_and_beli
     assert len(seen) >= 5
     assert all(told == believed for told, believed in seen)
     assert len(seen[-1][0]) == 20
+
+
+def booted(target: Target, at: float, boot: float) -> Result:
+    seen = Observation(host=HostFacts(boot_time_seconds=boot))
+    return Result(target=target, outcome=Outcome.SUCCESS, at=at, observation=seen)
+
+
+async def test_reboot__is_an_event_once_also_over_a_restart(process: Making) -> None:
+    host = a_target("host")
+    before = process(host)
+    await before.start()
+    for at, boot in ((NOW, NOW - 9000), (NOW + 120, NOW + 100), (NOW + 240, NOW + 101)):
+        before.apply(booted(host, at, boot))
+    await before.written()
+    await before.memory.aclose()
+    after = process(host)
+    await after.start()
+    after.apply(booted(host, NOW + 360, NOW + 100))
+    await after.written()
+    found = await after.events(kinds=(Kind.REBOOTED,))
+    assert [(event.at, event.subject) for event in found] == [(NOW + 120, "")]
+    assert found[0].message.startswith("runs since 2023-11-14")
+    after.apply(booted(host, NOW + 480, NOW + 400))
+    await after.written()
+    assert len(await after.events(kinds=(Kind.REBOOTED,))) == 2
+
+
+async def test_boot_time__that_wavers__is_not_written_each_time(process: Making) -> None:
+    one = process(host := a_target("host"))
+    await one.start()
+    one.apply(booted(host, NOW, NOW - 9000))
+    await one.written()
+    before = {belief for belief in (await _past(one)).beliefs if belief.kind == "boot"}
+    one.apply(booted(host, NOW + 60, NOW - 8996))
+    one.memory.retain(90 * 86_400.0)
+    await one.written()
+    assert {belief for belief in (await _past(one)).beliefs if belief.kind == "boot"} == before != set()
+
+
+async def test_guest__rebooted__is_an_event_unless_it_vanished_in_between(process: Making) -> None:
+    console, guest = a_console(), a_target("adb", emulator="ldplayer:0")
+    one = process(console, guest)
+    await one.start()
+
+    def boots(identity: str, at: float) -> None:
+        one.apply(
+            Result(target=guest, outcome=Outcome.SUCCESS, at=at, observation=Observation(facts={"boot_id": identity}))
+        )
+
+    one.apply(answered(console, NOW, entities=(an_emulator(0), an_emulator(1))))
+    boots("a", NOW + 1)
+    boots("b", NOW + 2)
+    one.apply(answered(console, NOW + 3, entities=(an_emulator(1),)))
+    one.apply(answered(console, NOW + 4, entities=(an_emulator(0), an_emulator(1))))
+    boots("c", NOW + 5)
+    await one.written()
+    assert [(e.at, e.subject) for e in await one.events(kinds=(Kind.REBOOTED,))] == [(NOW + 2, "ldplayer:0")]
 
 
 async def test_breaker__trip_and_orders__become_events_with_who_and_why(process: Making) -> None:

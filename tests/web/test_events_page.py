@@ -20,7 +20,9 @@ def an_event(number: int, kind: Kind = Kind.CHECK, **told: str) -> Event:
 
 
 HOSTILE = "<script>alert(1)</script>\0\ud800\u202eevil"
+REBOOT = {"subject": "", "old": "", "new": "", "message": "runs since 2026-11-23 00:25:00 UTC"}
 EVENTS = (
+    an_event(6, Kind.REBOOTED, workstation="ws-09", **REBOOT),
     an_event(5, Kind.RELOAD, workstation="", subject="", old="", new="refused", message="config.yaml:4: unknown key"),
     an_event(4, Kind.FORCED, subject="network/ssh:22", old="", new="open", message="moving the rack", who="ann"),
     an_event(3, Kind.TRIPPED, subject="network/ssh:22", old="closed", new="open", message="next trial in 60 s"),
@@ -61,7 +63,17 @@ async def page(client: Client, path: str) -> Strict:
 
 async def test_page__shows_what_where_why_and_who(client: Client) -> None:
     shown = await page(client, "/events")
-    for words in ("Reload refused", "Forced open", "Tripped", "moving the rack", "ann", "was up", "ldplayer:3"):
+    for words in (
+        "Rebooted",
+        "runs since 2026-11-23",
+        "Reload refused",
+        "Forced open",
+        "Tripped",
+        "moving the rack",
+        "ann",
+        "was up",
+        "ldplayer:3",
+    ):
         assert words in shown.text
     assert shown.all("script") == []
     assert "aria-current" in next(attrs for attrs in shown.all("a") if attrs["href"] == "/events")
@@ -133,4 +145,4 @@ async def test_api__events__have_all_fields_and_a_link_to_older_ones(client: Cli
 
 async def test_api__since_a_moment__leaves_out_what_was_before(client: Client) -> None:
     async with client.get("/api/v1/events", params={"since": "2026-01-01T23:43:24Z"}) as response:
-        assert [event["id"] for event in (await response.json())["events"]] == ["0005", "0004"]
+        assert [event["id"] for event in (await response.json())["events"]] == ["0006", "0005", "0004"]

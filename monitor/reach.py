@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
+from monitor.checks import S, Shared
 from monitor.errors import LocalError
 from monitor.logins import Logins
 from monitor.model import Category, Fact, Platform, Target, TransportSpec, Workstation
@@ -47,7 +48,7 @@ class _Way:
 
 
 class _Live:
-    """A transport in use, and what was learnt over it."""
+    """A transport in use, what was learnt over it, and what lives on it."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -55,6 +56,13 @@ class _Live:
         self.asking = asyncio.Lock()
         self.users = 0
         self.retired = False
+        self.shared: dict[tuple[type[Shared], str], Shared] = {}
+
+    async def aclose(self) -> None:
+        """Close it, and before it whatever holds a connection of its."""
+        shared, self.shared = list(self.shared.values()), {}
+        await asyncio.gather(*(each.aclose() for each in shared))
+        await self.transport.aclose()
 
 
 class Transports:
@@ -112,13 +120,13 @@ class Transports:
         for way, live in gone.items():
             live.retired = True
             self._logins.forget(way.workstation)
-        await asyncio.gather(*(live.transport.aclose() for live in gone.values() if not live.users))
+        await asyncio.gather(*(live.aclose() for live in gone.values() if not live.users))
 
     async def aclose(self) -> None:
         """Close everything, whoever uses it."""
         live, self._live = list(self._live.values()), {}
         session, self._session = self._session, None
-        await asyncio.gather(*(each.transport.aclose() for each in live))
+        await asyncio.gather(*(each.aclose() for each in live))
         if session is not None:
             await session.close()
 
@@ -140,7 +148,7 @@ class Transports:
         finally:
             live.users -= 1
             if live.retired and not live.users:
-                await live.transport.aclose()
+                await live.aclose()
         if self._record is not None:
             code_page = workstation.code_page or live.code_page
             await self._record.command(workstation, check, self._way(workstation).credential, completed, code_page)
@@ -163,6 +171,14 @@ class Transports:
         if not isinstance(transport, Tunnels):
             raise LocalError(f"{workstation.id}: its transport can't reach ports of the workstation; ssh and local can")
         return await transport.open_stream(host, port, mark=mark, layer=layer)
+
+    def shared(self, workstation: Workstation, kind: type[S], name: str) -> S:
+        """Return the one of a kind and name that lives on the transport of `workstation`, made when there is none."""
+        known = self._of(workstation).shared
+        found = known.get((kind, name))
+        if not isinstance(found, kind):
+            found = known[kind, name] = kind()
+        return found
 
     def tunnels(self, workstation: Workstation) -> bool:
         """Whether the transport of `workstation` can reach its ports."""
@@ -251,6 +267,10 @@ class RunReach:
     async def open_stream(self, host: str, port: int, *, layer: Category) -> Stream:
         """Connect to a port as the workstation sees it."""
         return await self._transports.open_stream(self._target.workstation, host, port, mark=self.mark, layer=layer)
+
+    def shared(self, kind: type[S], name: str) -> S:
+        """Return the one of a kind and name that the runs on this workstation share."""
+        return self._transports.shared(self._target.workstation, kind, name)
 
     async def code_page(self) -> str:
         """Return the workstation's code page, asking it when nobody did yet."""

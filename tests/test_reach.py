@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
 import pytest
@@ -146,6 +147,43 @@ async def test_retain__while_a_run_is_under_way__closes_after_it() -> None:
     pool.made[0].go.set()
     await run
     assert pool.made[0].closed == 1
+
+
+class Lasting:
+    """What outlives a run; remembers in which order things were closed."""
+
+    order: ClassVar[list[str]] = []
+
+    async def aclose(self) -> None:
+        self.order.append("lasting")
+
+
+async def test_shared__by_the_runs_of_one_workstation__is_one_of_its_kind_and_name() -> None:
+    pool = Pool()
+    here, there = a_target(a_workstation()), a_target(a_workstation("ws-02"))
+    one = pool.transports.reach(here).shared(Lasting, "a")
+    assert pool.transports.reach(here).shared(Lasting, "a") is one
+    others = [pool.transports.reach(here).shared(Lasting, "b"), pool.transports.reach(there).shared(Lasting, "a")]
+    assert one not in others
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_shared__when_its_transport_closes__is_closed_before_it(
+    monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    pool, order = Pool(), list[str]()
+    monkeypatch.setattr(Lasting, "order", order)
+    pool.transports.reach(a_target(a_workstation())).shared(Lasting, "a")
+    pool.made[0].aclose = closing(order)  # type: ignore[method-assign]  # tells when
+    await (pool.transports.aclose() if whole else pool.transports.retain([]))
+    assert order == ["lasting", "transport"]
+
+
+def closing(order: list[str]) -> Callable[[], Coroutine[None, None, None]]:
+    async def aclose() -> None:
+        order.append("transport")
+
+    return aclose
 
 
 async def test_code_page__wanted_by_many_at_once__is_asked_once() -> None:

@@ -1,7 +1,8 @@
 """The adb server, spoken to as its own clients do: asked over a stream (`server`), or by its program (`program`).
 
 Both answer the same four questions (`Adb`), so that whoever asks need not know which way is open. Nothing here sets a
-deadline or keeps a connection; each question is one, closed whatever happens. Foreign words become types in `fails`.
+deadline; each question is a connection, closed whatever happens, but for the one on which a server tells its devices by
+itself (`watch`). Foreign words become types in `fails`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ class Shell:
     """Empty where the two are not told apart (old guests)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server tells of itself and its devices."""
+
+    version: int | None
+    """Of its protocol (41 since 2018); None: this way does not tell."""
+    devices: bytes
+    """The list, as ``adb devices -l`` prints it."""
+
+
 class Adb(Protocol):
     """One workstation's adb, whichever way it is asked.
 
@@ -31,11 +42,11 @@ class Adb(Protocol):
     does not.
     """
 
-    async def version(self) -> int | None:
-        """Return the protocol version of the server (41 since 2018); None: this way does not tell."""
+    async def told(self) -> Told:
+        """Return what the server is and lists; where it tells by itself, as it told last."""
 
     async def devices(self) -> bytes:
-        """Return the list of devices, as ``adb devices -l`` prints it."""
+        """Return the list of devices as of now."""
 
     async def connect(self, address: str) -> bytes:
         """Ask the server to connect to a guest's port; return its words (the success is in them)."""

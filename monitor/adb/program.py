@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from monitor.adb import Shell, wire
+from monitor.adb import Shell, Told, wire
 from monitor.adb.fails import refusal
 from monitor.errors import ProbeError
 from monitor.model import Category, Platform, Reason
@@ -44,8 +44,9 @@ class AdbProgram:
         self._platform = platform
         self._where = where
 
-    async def version(self) -> None:
-        """Tell nothing: the program knows its own version only."""
+    async def told(self) -> Told:
+        """Return the devices; the program knows no version but its own."""
+        return Told(None, await self.devices())
 
     async def devices(self) -> bytes:
         """Return what ``devices -l`` prints, with the noise of a server that had to be started."""

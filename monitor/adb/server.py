@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from monitor.adb import OUTPUT_LIMIT, Shell, wire
+from monitor.adb import OUTPUT_LIMIT, Shell, Told, wire
 from monitor.adb.fails import refusal
 from monitor.errors import NETWORK_ERRORS, Blame, ProbeError, Table, classify
 from monitor.model import Category, Reason, Severity
@@ -24,6 +25,15 @@ _ERRORS: Final[Table] = {**NETWORK_ERRORS, socket.gaierror: _NO_NAME, UnicodeErr
 
 Open = Callable[[], Awaitable[Stream]]
 """Connects to the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """The devices of a server, told anew whenever they change; whoever asked for it closes it, in whatever task."""
+
+    listed: Callable[[], Awaitable[bytes]]
+    """Waits for the next list; the first comes at once."""
+    close: Callable[[], None]
 
 
 class AdbServer:
@@ -44,6 +54,10 @@ class AdbServer:
         self._mark = mark
         self._packeting: dict[str, bool] = {}
 
+    async def told(self) -> Told:
+        """Return its version and the list of devices."""
+        return Told(await self.version(), await self.devices())
+
     async def version(self) -> int:
         """Return the protocol version of the server."""
         digits = await self._ask("host:version")
@@ -56,13 +70,15 @@ class AdbServer:
         """Return the list of devices."""
         return await self._ask("host:devices-l")
 
-    async def track(self) -> AsyncGenerator[bytes, None]:
-        """Yield the list of devices now, and again whenever it changed; close the generator to end it."""
-        async with self._asked("host:track-devices-l") as stream:
-            while True:
-                with self._blaming(self._layer):
-                    listed = await self._text(stream)
-                yield listed
+    async def track(self) -> Tracking:
+        """Have the list of devices told now, and again whenever it changes, until what comes back is closed."""
+        stream = await self._granted("host:track-devices-l")
+
+        async def listed() -> bytes:
+            with self._blaming(self._layer):
+                return await self._text(stream)
+
+        return Tracking(listed, stream.close)
 
     async def connect(self, address: str) -> bytes:
         """Ask the server to connect to a guest's port; return its words. What takes long then is the guest."""
@@ -140,6 +156,14 @@ class AdbServer:
     @contextlib.asynccontextmanager
     async def _asked(self, service: str, *, about: Category | None = None) -> AsyncIterator[Stream]:
         """Connect, send a request and see it granted; close whatever happens."""
+        stream = await self._granted(service, about=about)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def _granted(self, service: str, *, about: Category | None = None) -> Stream:
+        """Connect, send a request and see it granted; from then on the caller closes the stream."""
         self._mark(self._layer)
         with self._blaming(self._layer):
             stream = await self._open()
@@ -148,9 +172,10 @@ class AdbServer:
         try:
             with self._blaming(self._layer):
                 await self._request(stream, service, self._layer)
-            yield stream
-        finally:
+        except BaseException:
             stream.close()
+            raise
+        return stream
 
     async def _request(self, stream: Stream, service: str, layer: Category) -> None:
         stream.write(wire.request(service))

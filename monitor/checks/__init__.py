@@ -24,6 +24,16 @@ if TYPE_CHECKING:  # most checks are made without it
     import aiohttp
 
 
+class Shared(Protocol):
+    """What outlives a run."""
+
+    async def aclose(self) -> None:
+        """End it; nothing of it is left afterwards."""
+
+
+S = TypeVar("S", bound=Shared)
+
+
 class CheckParams(BaseModel):
     """Base of every check's parameters: frozen, unknown keys are errors."""
 
@@ -71,6 +81,9 @@ class Reach(Protocol):
     @property
     def memory(self) -> MutableMapping[str, Fact]:
         """What earlier runs of the same target left for later ones; empty at first, and again after a restart."""
+
+    def shared(self, kind: type[S], name: str) -> S:
+        """Return the one of a kind and name that runs on the workstation share; it is closed with its transport."""
 
     def now(self) -> float:
         """Return the Unix time."""

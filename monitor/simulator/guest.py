@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,7 @@ class Guest:
         *,
         wire: Wire,
         inside: Android | None = None,
+        shown: Callable[[], None] = lambda: None,
         sleep: Sleep = asyncio.sleep,
         pace: Pace | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Guest:
         self.pid = _NO_PID
         self.vm_pid = _NO_PID
         self.adb = False
+        self._shown = shown
         self._sleep = sleep
         self._pace = pace or Pace()
         self._powered = True
@@ -177,6 +180,7 @@ class Guest:
             self.wire.restore()
         else:
             self.wire.refuse()
+        self._shown()
 
     def _end_life(self) -> None:
         if self._life is not None:

@@ -185,7 +185,12 @@ class SimulatedWorkstation:
     def _guest(self, index: int, title: str) -> Guest:
         inside = Android()
         wire = Wire(functools.partial(adbd.serve, inside), sleep=self._sleep)
-        return Guest(index, title, wire=wire, inside=inside, sleep=self._sleep, pace=self._pace)
+        shown = self._tell_adb
+        return Guest(index, title, wire=wire, inside=inside, shown=shown, sleep=self._sleep, pace=self._pace)
+
+    def _tell_adb(self) -> None:
+        """A guest came or went: the adb server notices, and tells those who track its devices."""
+        self.bridge.changed()
 
     def _answering(self) -> Mapping[int, Android]:
         """The guests whose ADB answers, by the port the console's rule gives them."""

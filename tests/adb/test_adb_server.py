@@ -66,14 +66,15 @@ async def test_debian_server__tracked__tells_each_change(tmp_path: Path) -> None
     async with a_real_server(tmp_path) as port, a_guest(Android()) as daemon:
         client = a_client(port)
         serial = f"127.0.0.1:{daemon.port}"
-        seen = []
-        async with asyncio.timeout(SOON), contextlib.aclosing(client.track()) as changes:
-            async for listed in changes:
-                seen.append([(device.serial, device.state) for device in parse_devices(listed).devices])
+        seen: list[list[tuple[str, str]]] = []
+        tracking = await client.track()
+        async with asyncio.timeout(SOON):
+            while not seen or seen[-1] != [(serial, "device")]:
+                devices = parse_devices(await tracking.listed()).devices
+                seen.append([(device.serial, device.state) for device in devices])
                 if seen == [[]]:
                     await client.connect(serial)
-                if seen[-1] == [(serial, "device")]:
-                    break
+        tracking.close()
     assert (seen[0], seen[-1]) == ([], [(serial, "device")])
 
 
@@ -168,20 +169,18 @@ ASKING: dict[str, Callable[[AdbServer], Awaitable[object]]] = {
     "devices": lambda client: client.devices(),
     "shell": lambda client: client.shell("emulator-5554", "echo x"),
     "exec": lambda client: client.exec_out("emulator-5554", "screencap"),
-    "track": lambda client: anext(aiter(Twice(client))),
+    "track": lambda client: twice(client),  # noqa: PLW0108 - it stands below
 }
 
 
-class Twice:
-    """The second list of a tracker, which never comes."""
-
-    def __init__(self, client: AdbServer) -> None:
-        self._client = client
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async with contextlib.aclosing(self._client.track()) as lists:
-            await anext(lists)
-            yield await anext(lists)
+async def twice(client: AdbServer) -> bytes:
+    """Wait for the second list of a tracker, which never comes."""
+    tracking = await client.track()
+    try:
+        await tracking.listed()
+        return await tracking.listed()
+    finally:
+        tracking.close()
 
 
 @pytest.mark.parametrize("name", ASKING)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import shlex
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ import aiohttp
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.checks import path_of, travelled
+from monitor.adb.watch import DeviceWatch
+from monitor.checks import S, path_of, travelled
 from monitor.checks.adb import CHECK
 from monitor.checks.adb.params import Params
 from monitor.config import load_text
@@ -85,6 +87,11 @@ class ToPort:
         self.memory: dict[str, Fact] = {}
         self.layer = Category.NETWORK
         self.facts: dict[str, Fact] = {}
+        self.watch = DeviceWatch()
+
+    def shared(self, kind: type[S], name: str) -> S:
+        assert isinstance(self.watch, kind)
+        return self.watch
 
     def mark(self, layer: Category) -> None:
         self.layer = layer
@@ -141,7 +148,9 @@ async def bench() -> AsyncIterator[Bench]:
     guests = {PORT: Android(clock=lambda: 5.0), 5555: Android()}
     guests[PORT].started = -95.0
     async with a_host(guests) as (host, wire):
-        yield Bench(guests, host, wire)
+        bench = Bench(guests, host, wire)
+        yield bench
+        await bench.reach.watch.aclose()
 
 
 def test_path__for_each_way__has_a_layer_for_the_server() -> None:
@@ -403,6 +412,10 @@ async def test_second_serial__of_another_guest__is_a_contradiction(
 async def test_server__replaced_by_another_version__is_a_war(bench: Bench) -> None:
     assert (await bench.ask()).verdict is Verdict.UP
     bench.host.version = 36
+    bench.wire.drop()  # the server that was ended took its connections with it
+    async with asyncio.timeout(SOON):
+        while bench.reach.watch._told:  # noqa: ASYNC110 - it is told in its own time
+            await asyncio.sleep(0.001)
     seen = await bench.ask()
     assert (seen.verdict, seen.reason) == (Verdict.DEGRADED, Reason.UNEXPECTED)
     assert "version 41 became 36" in seen.message
@@ -417,9 +430,40 @@ async def test_probe__cancelled_anywhere__leaves_no_connection(bench: Bench) -> 
         probing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await probing
+    await bench.reach.watch.aclose()
     async with asyncio.timeout(SOON):
         while bench.wire.connections:  # noqa: ASYNC110 - the simulator tells nobody
             await asyncio.sleep(0.001)
+
+
+async def test_guests__of_one_server__are_asked_about_over_one_connection_that_stays(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.ask()
+    asked = Counter(
+        request for request in bench.host.requests if request.startswith("host:") and "transport" not in request
+    )
+    assert asked == {"host:version": 1, "host:track-devices-l": 1}
+    async with asyncio.timeout(SOON):
+        while bench.wire.connections != 1:  # noqa: ASYNC110 - the simulator tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_guest__that_came_since__is_found_without_another_question(bench: Bench) -> None:
+    android = bench.guests.pop(PORT)
+    assert (await bench.ask(connect=False)).verdict is Verdict.DOWN
+    bench.guests[PORT] = android
+    bench.host.changed()
+    async with asyncio.timeout(SOON):
+        while (await bench.ask(connect=False)).verdict is Verdict.DOWN:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0)
+    assert bench.host.requests.count("host:track-devices-l") == 1
+
+
+async def test_guest__listed_and_gone__is_asked_for_anew(bench: Bench) -> None:
+    await bench.ask()
+    del bench.guests[PORT]  # and the server tells nobody
+    assert (await bench.fail()).reason is Reason.OFFLINE
+    assert (await bench.ask()).verdict is Verdict.DOWN
 
 
 @pytest.mark.parametrize("params", [{"package": "a b"}, {"package": "x;rm"}, {"via": "usb"}, {"frozen_after": "0s"}])
@@ -548,11 +592,14 @@ async def test_tunnel__cancelled_anywhere__leaves_no_channel(tmp_path: Path) -> 
                 with contextlib.suppress(asyncio.CancelledError):
                     await probing
             async with asyncio.timeout(SOON):
-                while wire.connections:  # noqa: ASYNC110 - the simulator tells nobody
+                while wire.connections > 1:  # noqa: ASYNC110 - the simulator tells nobody
                     await asyncio.sleep(0.005)
             assert (await CHECK.probe(target, params, transports.reach(target))).verdict is Verdict.UP
         finally:
             await transports.aclose()
+        async with asyncio.timeout(SOON):
+            while wire.connections:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.005)
 
 
 async def test_tunnel__given_up_while_another_is_open__leaves_that_one_alone_and_nothing_behind(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from monitor.adb import Adb
 from monitor.adb.fails import STATES, Trouble, guest_error
 from monitor.adb.program import AdbProgram
 from monitor.adb.server import AdbServer
+from monitor.adb.watch import DeviceWatch, WatchedServer
 from monitor.checks import Check, Reach
 from monitor.checks.adb.params import Params
 from monitor.checks.adb.seen import judge, look, war
@@ -42,8 +43,8 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
         raise LocalError(f"{target.id}: nothing tells the port of its adb; write port: 5555")
     via = _via(params, reach)
     adb, where = _adb(target, params, reach, via), f"{target.workstation.id} adb port {port}"
-    version = await adb.version()
-    listed = parse_devices(await adb.devices())
+    told = await adb.told()
+    listed = parse_devices(told.devices)
     twins = listed.of_port(port)
     if not twins:
         if (absent := await _connect(adb, port, params, where)) is not None:
@@ -56,7 +57,7 @@ async def probe(target: Target, params: Params, reach: Reach) -> Observation:
     reach.mark(Category.EMULATOR)
     await _echo(adb, twins[0].serial, params, where)
     guest = await look(adb, [twin.serial for twin in twins if twin.usable], params, reach.memory)
-    return judge(guest, params, reach.memory, reach.now(), war(listed, version, reach.memory))
+    return judge(guest, params, reach.memory, reach.now(), war(listed, told.version, reach.memory))
 
 
 def _via(params: Params, reach: Reach) -> str:
@@ -74,11 +75,12 @@ def _adb(target: Target, params: Params, reach: Reach, via: str) -> Adb:
     where = f"{workstation.id} adb:{port}"
     if via == "direct":
         return AdbServer(lambda: open_tcp(workstation.host, port), where=where, layer=Category.NETWORK, mark=reach.mark)
-    return AdbServer(
+    return WatchedServer(
         lambda: reach.open_stream(LOOPBACK, port, layer=Category.EXTERNAL),
         where=where,
         layer=Category.EXTERNAL,
         mark=reach.mark,
+        watch=reach.shared(DeviceWatch, f"{LOOPBACK}:{port}"),
     )
 
 

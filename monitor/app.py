@@ -290,6 +290,7 @@ class Service:
     def deliver(self, result: Result) -> None:
         """Learn from a result and tell everybody."""
         self.fanout.deliver(result, self.fleet.apply(result))
+        self.scheduler.soon(self.fleet.to_confirm(result))
         seen = result.observation
         if seen is not None and seen.entities is not None:
             driver = self.fleet.driver(result.target)

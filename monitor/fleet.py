@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from monitor.belief import Remembered
-from monitor.evidence import Heard
 from monitor.health import Endpoint, of_workstation
 from monitor.host import CheckBelief, Host
 from monitor.inventory import RememberedEmulator
@@ -28,20 +27,7 @@ from monitor.model import (
     Workstation,
     WorkstationState,
 )
-from monitor.truth import GuestSeen
 
-_GUEST: Final = {
-    Reason.REFUSED: GuestSeen.REFUSES,
-    Reason.BOOTING: GuestSeen.BOOTS,
-    Reason.UNEXPECTED: GuestSeen.COMPLAINS,
-    Reason.THRESHOLD: GuestSeen.COMPLAINS,
-    Reason.WITNESSES_DISAGREE: GuestSeen.COMPLAINS,
-    **dict.fromkeys(
-        (Reason.TIMEOUT, Reason.OFFLINE, Reason.RESET, Reason.UNREACHABLE, Reason.PROTOCOL, Reason.SHELL_LOST),
-        GuestSeen.SILENT,
-    ),
-}
-"""What the reason for which a witness is not UP says of its guest; any other: nothing."""
 _STATUS: Final = {Verdict.UP: Status.UP, Verdict.DEGRADED: Status.DEGRADED, Verdict.DOWN: Status.DOWN}
 
 
@@ -132,6 +118,12 @@ class Fleet:
         """Take note that an emulator was told to start or stop at a Unix time; False: there is no such emulator."""
         host = self._hosts.get(workstation)
         return host is not None and host.inventory.told(emulator, at)
+
+    def to_confirm(self, result: Result) -> tuple[Target, ...]:
+        """Whom to ask out of turn after a listing: the other witnesses of what it alone would call DOWN."""
+        host = self._hosts.get(result.target.workstation.id)
+        listed = result.observation is not None and result.observation.entities is not None
+        return tuple(host.witnesses(host.inventory.unconfirmed)) if host and listed else ()
 
     def suspect(self, target: Target) -> bool:
         """Whether the last run of a target found no answer."""
@@ -250,23 +242,11 @@ def _spread(host: Host, check: CheckBelief, result: Result) -> Iterator[Transiti
     elif check.driver is not None and (check.blocked is not None or not check.pending):
         yield from host.inventory.lose_console(check.driver, check.message, at)
     if target.emulator is not None:
-        yield from host.inventory.hear_guest(target.emulator, target.name, _guest(check, asked), at)
+        yield from host.inventory.hear_guest(target.emulator, target.name, check.heard(asked), at)
     if check.host is not None:
         facts = check.host if result.observation is not None else None
         if facts is not None or check.blocked is not None or not check.pending:
             yield from host.inventory.hear_host(facts, at, asked=asked)
-
-
-def _guest(check: CheckBelief, asked: float) -> Heard | None:
-    """What a check that bears witness of a guest says of it; None: it could not be asked, or not lately."""
-    if check.pending:
-        return None
-    if check.belief.status is Status.UP and check.stale_since is None:
-        return Heard(GuestSeen.ANSWERS, asked=asked)
-    seen = _GUEST.get(check.reason) if check.reason is not None else None
-    if seen is None or check.belief.status is Status.UNKNOWN or check.stale_since is not None:
-        return None
-    return Heard(seen, check.message, asked=asked)
 
 
 def _hear_endpoint(endpoint: Endpoint | None, check: CheckBelief, result: Result) -> None:

@@ -5,11 +5,12 @@ Pure. What a result changes in it is in `monitor.fleet`; here is what it holds, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from monitor.belief import Belief, Remembered
+from monitor.evidence import Heard
 from monitor.health import Endpoint, Vote
 from monitor.inventory import Inventory
 from monitor.model import (
@@ -25,7 +26,20 @@ from monitor.model import (
     Target,
     Workstation,
 )
+from monitor.truth import GuestSeen
 
+_GUEST: Final = {
+    Reason.REFUSED: GuestSeen.REFUSES,
+    Reason.BOOTING: GuestSeen.BOOTS,
+    Reason.UNEXPECTED: GuestSeen.COMPLAINS,
+    Reason.THRESHOLD: GuestSeen.COMPLAINS,
+    Reason.WITNESSES_DISAGREE: GuestSeen.COMPLAINS,
+    **dict.fromkeys(
+        (Reason.TIMEOUT, Reason.OFFLINE, Reason.RESET, Reason.UNREACHABLE, Reason.PROTOCOL, Reason.SHELL_LOST),
+        GuestSeen.SILENT,
+    ),
+}
+"""What the reason for which a witness is not UP says of its guest; any other: nothing."""
 ENDPOINT: Final = "endpoint"
 """What a `Remembered` is about, beside the kinds of `SubjectKind`."""
 
@@ -59,6 +73,17 @@ class CheckBelief:
         """What it says of its workstation."""
         status, local = self.belief.status, self.reason is Reason.LOCAL
         return Vote(self.target.name, status, self.message, critical=self.target.critical, local=local)
+
+    def heard(self, asked: float) -> Heard | None:
+        """What it says of the guest it bears witness of; None: that could not be asked, or not lately."""
+        if self.pending:
+            return None
+        if self.belief.status is Status.UP and self.stale_since is None:
+            return Heard(GuestSeen.ANSWERS, asked=asked)
+        seen = _GUEST.get(self.reason) if self.reason is not None else None
+        if seen is None or self.belief.status is Status.UNKNOWN or self.stale_since is not None:
+            return None
+        return Heard(seen, self.message, asked=asked)
 
     def remember(self) -> Remembered:
         """What is worth keeping over a restart."""
@@ -119,6 +144,12 @@ class Host:
         if key.category is not Category.NETWORK or target.emulator is not None:
             return None
         return self.endpoints.setdefault(key.scope, Endpoint())
+
+    def witnesses(self, emulators: Collection[str]) -> Iterator[Target]:
+        """The checks that see emulators otherwise than through their console: of the guests, and of the host itself."""
+        for check in self.checks.values():
+            if check.target.emulator in emulators or (emulators and check.host is not None):
+                yield check.target
 
     def lists(self, driver: str) -> bool:
         """Whether one of its checks lists this console, as far as is known."""

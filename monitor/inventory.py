@@ -7,8 +7,10 @@ guests said before the console changed its mind (`monitor.evidence`) does not co
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from monitor.belief import Belief
 from monitor.boots import Boots
@@ -24,6 +26,11 @@ from monitor.model import (
     Transition,
 )
 from monitor.truth import COMPLAINT, GuestSeen, Truth, Witnesses, judge
+
+CONFIRM: Final = 10.0
+"""Seconds those who saw an emulator otherwise have to say so again, before it is DOWN by its console alone."""
+_NEVER: Final = sys.maxsize
+_BAD: Final = frozenset({Status.DOWN, Status.DEGRADED})
 
 
 @dataclass(slots=True)
@@ -68,7 +75,7 @@ class RememberedEmulator:
 class Inventory:
     """The emulators known on one workstation."""
 
-    __slots__ = ("_consoles", "_emulators", "_evidence", "_workstation")
+    __slots__ = ("_consoles", "_emulators", "_evidence", "_workstation", "unconfirmed")
 
     def __init__(self, workstation: str) -> None:
         self._workstation = workstation
@@ -76,6 +83,8 @@ class Inventory:
         self._evidence = Evidence()
         self._consoles: set[str] = set()
         """Those heard before: what they list for the first time is new."""
+        self.unconfirmed: frozenset[str] = frozenset()
+        """The emulators that are DOWN by the last listing alone: it changed its mind since anybody else was asked."""
 
     def hear_console(
         self, driver: str, entities: Sequence[Entity], at: float, *, down_after: int
@@ -96,6 +105,9 @@ class Inventory:
             emulator.entity, emulator.last_seen, emulator.why = entity, at, ""
             yield from self._judge(emulator, at, down_after)
         self._consoles.add(driver)
+        changed = [e for e in self._emulators.values() if e.entity.id in listed and e.changed_at == at]
+        down = [e.entity.id for e in changed if judge(self._witnesses(e, at)).status is Status.DOWN]
+        self.unconfirmed = frozenset(down)
 
     def lose_console(self, driver: str, why: str, at: float) -> Iterator[Transition]:
         """Take note that a console could not be asked, and why."""
@@ -126,15 +138,17 @@ class Inventory:
         """Take one witness' word on a guest; None: it could not be asked.
 
         Silence is not judged until the console is heard after it: the whole workstation may be gone, and then nobody
-        knows. For the same reason silence while the console can't be asked is no evidence.
+        knows. For the same reason silence while the console can't be asked is no evidence. That a witness could not be
+        asked makes nothing worse before the console's next listing.
         """
         emulator = self._emulators.get(identity)
         unheard = emulator is not None and emulator.console is None and not self._evidence.of_host
         if heard is not None and heard.silent and unheard:
             heard = None
         self._evidence.hear_guest(identity, witness, heard)
-        if emulator is not None and (emulator.console is None or not self._silent(emulator)):
-            yield from self._judge(emulator, at, 1)
+        if emulator is None or (emulator.console is not None and self._waits(emulator, heard, at)):
+            return
+        yield from self._judge(emulator, at, 1)
 
     def retain_guests(self, witnesses: Iterable[tuple[str, str]]) -> None:
         """Forget the word of witnesses (emulator, check) that are gone from config."""
@@ -210,8 +224,10 @@ class Inventory:
         if heard is not None and heard.seen is GuestSeen.COMPLAINS and heard.words and truth.message == COMPLAINT:
             truth = replace(truth, message=heard.words)
         first = not belief.known
-        bad = truth.status in {Status.DOWN, Status.DEGRADED}
-        old = belief.see(truth.status, at, after=down_after if bad and not first else 1)
+        after = down_after if truth.status in _BAD and not first else 1
+        if truth.status is Status.DOWN and self._doubted(emulator, at):
+            after = _NEVER
+        old = belief.see(truth.status, at, after=after)
         if belief.status is truth.status:
             emulator.truth = truth
         emulator.boots.see(emulator.truth, emulator.console, heard.seen if heard else None, at)
@@ -219,8 +235,15 @@ class Inventory:
             message = _words(emulator)
             yield self._transition(entity.id, old, belief.status, at, message, first=first)
 
-    def _witnesses(self, emulator: _Emulator, at: float) -> Witnesses:
-        entity, told, since = emulator.entity, emulator.told_at, emulator.changed_at
+    def _doubted(self, emulator: _Emulator, at: float) -> bool:
+        """Whether somebody who saw it otherwise before the console changed its mind is about to be asked again."""
+        if at - emulator.changed_at >= CONFIRM:
+            return False
+        return judge(self._witnesses(emulator, at, since=-math.inf)).status is not Status.DOWN
+
+    def _witnesses(self, emulator: _Emulator, at: float, *, since: float | None = None) -> Witnesses:
+        entity, told = emulator.entity, emulator.told_at
+        since = emulator.changed_at if since is None else since
         heard = self._evidence.guest(entity.id, since)
         return Witnesses(
             console=emulator.console,
@@ -233,9 +256,12 @@ class Inventory:
             grace=told is not None and at - told < entity.boot_limit,
         )
 
-    def _silent(self, emulator: _Emulator) -> bool:
-        heard = self._evidence.guest(emulator.entity.id, emulator.changed_at)
-        return heard is not None and heard.silent
+    def _waits(self, emulator: _Emulator, heard: Heard | None, at: float) -> bool:
+        """Whether a word on a guest is to be judged with the console's next listing."""
+        known = self._evidence.guest(emulator.entity.id, emulator.changed_at)
+        if known is not None and known.silent:
+            return True
+        return heard is None and judge(self._witnesses(emulator, at)).status in _BAD
 
     def _transition(
         self, identity: str, old: Status, new: Status, at: float, message: str, *, first: bool = False

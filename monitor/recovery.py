@@ -1,4 +1,4 @@
-"""How breakers recover on time: a trial when the open time is over, and the quick return of whoever has no answer.
+"""What runs out of turn: a breaker's trial when its open time is over, whoever has no answer, and wanted witnesses.
 
 Without this a breaker would still recover, by the next run whose path holds it, but an interval late; and the checks
 that failed or were refused meanwhile would stay so until their own next turn. All on the event loop; breakers may tell
@@ -53,6 +53,8 @@ class Recovery:
         """Checks whose last run brought no answer: it failed, or a breaker refused it."""
         self._outdated: set[str] = set()
         """Checks under way since before a breaker on their way closed; that they fail is old news."""
+        self._wanted: set[str] = set()
+        """Checks under way since before somebody wanted them to look."""
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._returns: set[asyncio.TimerHandle] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,6 +98,7 @@ class Recovery:
             candidates.sort(key=partial(_fitness, key))
         self._unanswered &= self._targets.keys()
         self._outdated &= self._targets.keys()
+        self._wanted &= self._targets.keys()
         self._catch_up(self._by_key.keys() - before.keys())
 
     def heard(self, result: Result) -> None:
@@ -103,6 +106,9 @@ class Recovery:
         name = result.target.id
         if result.outcome is Outcome.SKIPPED or name not in self._targets:
             return
+        if name in self._wanted:
+            self._wanted.discard(name)
+            self._later(PACE, name, wanted=True)
         outdated = name in self._outdated
         self._outdated.discard(name)
         if result.observation is not None:
@@ -111,6 +117,12 @@ class Recovery:
         self._unanswered.add(name)
         if outdated:
             self._later(PACE, name)
+
+    def soon(self, targets: Iterable[Target]) -> None:
+        """Run targets out of turn, spread as those that come back; one that is under way runs again after it."""
+        wanted = [target.id for target in targets]
+        for name in wanted:
+            self._later(phase(name) * min(RETURN, PACE * len(wanted)), name, wanted=True)
 
     def trial_due(self, key: Key) -> bool:
         """Whether a trial of this breaker is scheduled."""
@@ -176,18 +188,18 @@ class Recovery:
             self._later(phase(name) * spread, name)
         self._catch_up({way for target in behind for way in target.path})
 
-    def _later(self, delay: float, name: str) -> None:
+    def _later(self, delay: float, name: str, *, wanted: bool = False) -> None:
         if self._loop is not None:
             handles: list[asyncio.TimerHandle] = []
-            handles.append(self._loop.call_later(delay, self._come_back, name, handles))
+            handles.append(self._loop.call_later(delay, partial(self._come_back, name, handles, wanted=wanted)))
             self._returns.add(handles[0])
 
-    def _come_back(self, name: str, handles: list[asyncio.TimerHandle]) -> None:
+    def _come_back(self, name: str, handles: list[asyncio.TimerHandle], *, wanted: bool) -> None:
         self._returns.discard(handles[0])
         target = self._targets.get(name)
-        if target is None or name not in self._unanswered or self._run is None:
+        if target is None or not (wanted or name in self._unanswered) or self._run is None:
             return
         if self._busy(target):
-            self._outdated.add(name)
+            (self._wanted if wanted else self._outdated).add(name)
         else:
             self._run(target)

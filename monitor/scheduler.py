@@ -2,7 +2,7 @@
 
 One job per check would cost more than many a probe, so checks of one interval share slots 50 ms apart. A check's slot
 is a stable hash of its name: a restart or a reload makes no burst. A check never overlaps itself. Beside its turn a
-check runs when the breaker it waits for may be tried, and soon after that breaker closed.
+check runs when the breaker it waits for may be tried, soon after that breaker closed, and when wanted as a witness.
 """
 
 from __future__ import annotations
@@ -129,6 +129,10 @@ class Scheduler:
             return
         task = asyncio.get_running_loop().create_task(self._run(target, due), name=f"probe:{target.id}")
         self._running[target.id] = task
+
+    def soon(self, targets: Iterable[Target]) -> None:
+        """Run targets out of turn, within a few seconds; nothing happens before `start`."""
+        self._recovery.soon(targets)
 
     async def stop(self, drain: float) -> None:
         """Start nothing more, wait up to `drain` seconds for what runs, then cancel it."""

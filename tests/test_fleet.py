@@ -273,6 +273,20 @@ def test_emulator__guest_that_just_missed_one__does_not_contradict_a_console_tha
     assert (emulator(fleet, 0).status, emulator(fleet, 0).state) == (Status.UP, "stopped")
 
 
+def test_emulator__guest_that_contradicted_the_console_misses_one__is_down_after_two_more_listings() -> None:
+    fleet = watching(console := a_console(), port := a_target("adb-0", emulator="ldplayer:0"))
+    listed = (an_emulator(0, EmulatorRun.STOPPED, expected=True),)
+    for at in (1.0, 2.0):
+        fleet.apply(answered(console, at, entities=listed))
+        fleet.apply(answered(port, at + 0.5))
+    fleet.apply(failed(port, 3.0))
+    seen = [emulator(fleet, 0).status]
+    for at in (4.0, 5.0):
+        fleet.apply(answered(console, at, entities=listed))
+        seen.append(emulator(fleet, 0).status)
+    assert seen == [Status.DEGRADED, Status.DEGRADED, Status.DOWN]
+
+
 def test_apply__run_that_began_before_a_reload__counts_for_the_equal_check_after_it() -> None:
     fleet = watching(before := a_target())
     fleet.replace([a_workstation()], [a_target()])
@@ -352,6 +366,50 @@ def test_emulator__crashed_between_two_looks_at_its_guest__is_down_though_it_ans
     assert seen == [Status.UP, Status.DOWN, Status.DOWN]
     fleet.apply(answered(guest, 301.0))
     assert emulator(fleet, 0).reason is Reason.WITNESSES_DISAGREE
+
+
+def test_to_confirm__console_alone_calls_it_down__asks_its_other_witnesses() -> None:
+    console, host = a_console(), a_target("host")
+    guests = [a_target(f"adb-{index}", emulator=f"ldplayer:{index}") for index in range(2)]
+    fleet = watching(console, host, *guests, rdp := a_target())
+
+    def wanted(at: float, *runs: EmulatorRun) -> set[str]:
+        entities = tuple(an_emulator(index, run, expected=True) for index, run in enumerate(runs))
+        fleet.apply(result := answered(console, at, entities=entities))
+        return {target.name for target in fleet.to_confirm(result)}
+
+    running, stopped = EmulatorRun.RUNNING, EmulatorRun.STOPPED
+    for result in (host_facts(host, 0.0), answered(rdp, 0.0), *(answered(guest, 0.0) for guest in guests)):
+        fleet.apply(result)
+        assert fleet.to_confirm(result) == ()
+    assert wanted(1.0, running, running) == set()
+    assert wanted(30.0, running, stopped) == {"host", "adb-1"}
+    assert wanted(60.0, running, stopped) == set(), "they were asked"
+    assert wanted(90.0, stopped, running) == {"host", "adb-0"}
+    fleet.told("ws-01", "ldplayer:0", 100.0)
+    assert wanted(120.0, running, running) == set()
+    assert wanted(150.0, stopped, running) == set(), "it was told to"
+
+
+def test_to_confirm__nobody_expects_it_to_run__asks_nobody() -> None:
+    fleet = watching(console := a_console(), a_target("adb-0", emulator="ldplayer:0"))
+    for at, run in ((1.0, EmulatorRun.RUNNING), (30.0, EmulatorRun.STOPPED)):
+        fleet.apply(result := answered(console, at, entities=(an_emulator(0, run),)))
+        assert fleet.to_confirm(result) == ()
+
+
+def test_emulator__console_begins_to_lie__is_degraded_never_down_once_its_guest_was_asked() -> None:
+    fleet = watching(console := a_console(), guest := a_target("adb-0", emulator="ldplayer:0", interval=300.0))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0, expected=True),)))
+    fleet.apply(answered(guest, 1.0))
+    seen = []
+    for at in (30.0, 60.0, 90.0):
+        fleet.apply(result := answered(console, at, entities=(an_emulator(0, EmulatorRun.STOPPED, expected=True),)))
+        seen.append(emulator(fleet, 0).status)
+        for target in fleet.to_confirm(result):
+            fleet.apply(answered(target, at + 1.0))
+            seen.append(emulator(fleet, 0).status)
+    assert seen == [Status.UP, Status.DEGRADED, Status.DEGRADED, Status.DEGRADED]
 
 
 def test_emulator__its_host_was_asked_before_the_change_and_answered_after_it__is_not_contradicted() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.evidence import Heard
-from monitor.inventory import Inventory
+from monitor.inventory import CONFIRM, Inventory
 from monitor.model import EmulatorRun, EmulatorState, HostFacts, Listening, Process, ProcessKind, Status
 from monitor.truth import GuestSeen
 from tests.fakes import an_emulator
@@ -189,7 +189,9 @@ def test_console__changes_its_mind__nobody_heard_before_has_a_say(
         tell(full, kind, seen, float(at), expected=expected)
         if kind in {"console", "lost"}:
             tell(deaf, kind, seen, float(at), expected=expected)
-    states = [listed(inventory, 100.0, last, expected=expected) for inventory in (full, deaf)]
+    for inventory in (full, deaf):
+        listed(inventory, 100.0, last, expected=expected)
+    states = [listed(inventory, 100.0 + CONFIRM, last, expected=expected) for inventory in (full, deaf)]
     assert len({(state.state, state.status, state.reason, state.message) for state in states}) == 1
 
 

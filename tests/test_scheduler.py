@@ -115,6 +115,47 @@ async def test_run_now__still_running__is_skipped_and_counted(bench: Bench) -> N
     assert (bench.runner.runs, bench.results[1].outcome) == (["rdp"], Outcome.SUCCESS)
 
 
+async def test_soon__wanted_out_of_turn__runs_once_within_seconds(bench: Bench) -> None:
+    targets = [a_target(f"c{n}", interval=3600.0) for n in range(5)]
+    bench.scheduler.replace(targets)
+    bench.scheduler.soon(targets)
+    bench.scheduler.start()
+    assert bench.runner.runs == []
+    bench.scheduler.soon(targets[:3])
+    await bench.until(lambda: len(bench.results) == 3)
+    assert sorted(bench.runner.runs) == ["c0", "c1", "c2"]
+
+
+async def test_soon__under_way__runs_again_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.runner.gate = asyncio.Event()
+    target = a_target(interval=3600.0)
+    bench.scheduler.replace([target])
+    bench.scheduler.start()
+    bench.scheduler.run_now(target)
+    found = asyncio.Event()
+
+    def busy(target: Target) -> bool:
+        found.set()
+        return target.id in bench.scheduler._running
+
+    monkeypatch.setattr(bench.recovery, "_busy", busy)
+    bench.scheduler.soon([target])
+    await found.wait()
+    assert bench.runner.runs == ["rdp"]
+    bench.runner.gate.set()
+    await bench.until(lambda: len(bench.results) == 2)
+    assert {result.outcome for result in bench.results} == {Outcome.SUCCESS}
+
+
+async def test_soon__gone_from_config_meanwhile__is_not_asked(bench: Bench) -> None:
+    target, other = a_target("gone", interval=3600.0), a_target("other", interval=3600.0)
+    bench.scheduler.replace([target, other])
+    bench.scheduler.start()
+    bench.scheduler.soon([target, other])
+    bench.scheduler.replace([other])
+    await bench.until(lambda: bench.runner.runs == ["other"])
+
+
 async def test_replace__target_gone__runs_no_more(bench: Bench) -> None:
     bench.scheduler.replace([a_target("a", interval=0.05), a_target("b", interval=0.05)])
     bench.scheduler.start()

@@ -240,13 +240,20 @@ def _spread(host: Host, check: CheckBelief, result: Result) -> Iterator[Transiti
         if check.driver is not None:
             yield from host.inventory.hear_console(check.driver, entities, at, down_after=target.down_after)
     elif check.driver is not None and (check.blocked is not None or not check.pending):
-        yield from host.inventory.lose_console(check.driver, check.message, at)
+        yield from host.inventory.lose_console(check.driver, check.message, at, alone=_at_fault(result))
     if target.emulator is not None:
         yield from host.inventory.hear_guest(target.emulator, target.name, check.heard(asked), at)
     if check.host is not None:
         facts = check.host if result.observation is not None else None
         if facts is not None or check.blocked is not None or not check.pending:
-            yield from host.inventory.hear_host(facts, at, asked=asked)
+            yield from host.inventory.hear_host(facts, at, asked=asked, down_after=target.down_after)
+
+
+def _at_fault(result: Result) -> bool:
+    """Whether a run that got no answer came as far as the check's own layer."""
+    failure, blocked = result.failure, result.blocked
+    layer = result.target.layer(failure.category) if failure else blocked.key if blocked else None
+    return layer is not None and result.target.owns(layer)
 
 
 def _hear_endpoint(endpoint: Endpoint | None, check: CheckBelief, result: Result) -> None:

@@ -109,15 +109,20 @@ class Inventory:
         down = [e.entity.id for e in changed if judge(self._witnesses(e, at)).status is Status.DOWN]
         self.unconfirmed = frozenset(down)
 
-    def lose_console(self, driver: str, why: str, at: float) -> Iterator[Transition]:
-        """Take note that a console could not be asked, and why."""
+    def lose_console(self, driver: str, why: str, at: float, *, alone: bool) -> Iterator[Transition]:
+        """Take note that a console could not be asked, and why.
+
+        Where it is not alone with that, the way to the workstation is gone: what its host listed before is no evidence.
+        """
+        if not alone:
+            self._evidence.hear_host(None, at)
         for emulator in self._emulators.values():
             if emulator.entity.driver == driver:
                 emulator.console, emulator.why = None, why
                 self._evidence.forget_silence(emulator.entity.id)
                 yield from self._judge(emulator, at, 1)
 
-    def hear_host(self, facts: HostFacts | None, at: float, *, asked: float) -> Iterator[Transition]:
+    def hear_host(self, facts: HostFacts | None, at: float, *, asked: float, down_after: int) -> Iterator[Transition]:
         """Take what the host lists of processes and ports since it was `asked`; None: it could not be asked.
 
         Where the console can be asked, it is judged with its next listing: a stop between the two is no contradiction.
@@ -125,7 +130,7 @@ class Inventory:
         self._evidence.hear_host(facts, asked)
         for emulator in self._emulators.values():
             if emulator.console is None:
-                yield from self._judge(emulator, at, 1)
+                yield from self._judge(emulator, at, down_after)
 
     def told(self, identity: str, at: float) -> bool:
         """Take note that an emulator was told to start or stop: for one boot time nothing of it is DOWN."""

@@ -422,6 +422,33 @@ def test_emulator__its_host_was_asked_before_the_change_and_answered_after_it__i
     assert emulator(fleet, 0).status is Status.UP
 
 
+@pytest.mark.parametrize(("layer", "state"), [(0, "unknown"), (1, "unknown"), (2, "running")])
+def test_emulator__its_console_is_lost__its_processes_tell_only_while_the_way_there_is_open(
+    layer: int, state: str
+) -> None:
+    fleet = watching(console := a_console(), host := a_target("host"))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0),)))
+    fleet.apply(host_facts(host, 1.0, ProcessKind.WHOLE))
+    fleet.apply(refused_by(console, 2.0, console.path[layer]))
+    assert emulator(fleet, 0).state == state
+    fleet.apply(host_facts(host, 3.0, ProcessKind.WHOLE))
+    assert emulator(fleet, 0).state == "running"
+    for at in (4.0, 5.0):
+        fleet.apply(failed(console, at, console.path[layer].category, Reason.TIMEOUT))
+    assert emulator(fleet, 0).state == state
+
+
+def test_emulator__half_started_while_the_console_is_lost__is_a_zombie_only_when_it_stays_so() -> None:
+    fleet = watching(console := a_console(), host := a_target("host"))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0),)))
+    fleet.apply(refused_by(console, 1.0, console.path[0]))
+    seen = []
+    for at in (2.0, 3.0):
+        fleet.apply(host_facts(host, at, ProcessKind.WINDOW))
+        seen.append(emulator(fleet, 0).status)
+    assert seen == [Status.UNKNOWN, Status.DOWN]
+
+
 def test_emulator__silent_before_the_workstation_is_known_to_live__is_not_frozen() -> None:
     fleet = watching(console := a_console(), port := a_target("adb-0", emulator="ldplayer:0"))
     fleet.apply(answered(console, 1.0, entities=(an_emulator(0),)))

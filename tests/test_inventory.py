@@ -48,15 +48,15 @@ def facts(*kinds: ProcessKind, ports: tuple[int, ...] = (), index: int | None = 
 def test_hear_host__console_can_not_be_asked__the_processes_tell(host: HostFacts | None, state: str) -> None:
     inventory = Inventory("ws-01")
     listed(inventory, 0.0)
-    list(inventory.lose_console("ldplayer", "ldplayer open", 1.0))
-    list(inventory.hear_host(host, 2.0, asked=2.0))
+    list(inventory.lose_console("ldplayer", "ldplayer open", 1.0, alone=True))
+    list(inventory.hear_host(host, 2.0, asked=2.0, down_after=1))
     assert shown(inventory).state == state
 
 
 def test_hear_host__console_can_be_asked__is_judged_with_its_next_listing() -> None:
     inventory = Inventory("ws-01")
     listed(inventory, 0.0)
-    assert list(inventory.hear_host(facts(), 1.0, asked=1.0)) == []
+    assert list(inventory.hear_host(facts(), 1.0, asked=1.0, down_after=1)) == []
     assert listed(inventory, 2.0).status is Status.DEGRADED
 
 
@@ -88,7 +88,7 @@ def test_open_port__console_says_stopped__speaks_for_it_unless_it_is_anothers(
 ) -> None:
     inventory = Inventory("ws-01")
     listed(inventory, 0.0, RUN.STOPPED, expected=True)
-    list(inventory.hear_host(owned(5561, *processes), 1.0, asked=1.0))
+    list(inventory.hear_host(owned(5561, *processes), 1.0, asked=1.0, down_after=1))
     told = listed(inventory, 2.0, RUN.STOPPED, expected=True)
     assert (told.state, told.status) == (state, status)
 
@@ -98,7 +98,9 @@ def test_hear_guest__port_nobody_listens_on__is_adb_switched_off_not_frozen() ->
     listed(inventory, 0.0, boot_limit=60.0)
     list(inventory.hear_guest("ldplayer:3", "adb", Heard(GuestSeen.SILENT, asked=100.0), 100.0))
     assert listed(inventory, 101.0, boot_limit=60.0).state == "frozen"
-    list(inventory.hear_host(facts(ProcessKind.WINDOW, ProcessKind.VM, ports=(5555,)), 102.0, asked=102.0))
+    list(
+        inventory.hear_host(facts(ProcessKind.WINDOW, ProcessKind.VM, ports=(5555,)), 102.0, asked=102.0, down_after=1)
+    )
     assert listed(inventory, 103.0, boot_limit=60.0).state == "adb_off"
 
 
@@ -131,7 +133,7 @@ def test_guest__heard_before_the_first_listing__counts() -> None:
 def test_emulator__made_later__is_not_contradicted_by_what_was_seen_before_there_was_one() -> None:
     inventory = Inventory("ws-01")
     list(inventory.hear_console("ldplayer", [an_emulator(0)], 0.0, down_after=1))
-    list(inventory.hear_host(facts(index=0), 1.0, asked=1.0))
+    list(inventory.hear_host(facts(index=0), 1.0, asked=1.0, down_after=1))
     list(inventory.hear_console("ldplayer", [an_emulator(0), an_emulator(3)], 2.0, down_after=1))
     assert [(state.id, state.status) for state in inventory.states(2.0)] == [
         ("ldplayer:0", Status.DEGRADED),
@@ -143,16 +145,25 @@ def test_guest__console_lost_and_back_with_the_same_words__still_contradicts_it(
     inventory = Inventory("ws-01")
     listed(inventory, 0.0, RUN.STOPPED, expected=True)
     answers(inventory, 1.0)
-    list(inventory.lose_console("ldplayer", "ldplayer open", 2.0))
+    list(inventory.lose_console("ldplayer", "ldplayer open", 2.0, alone=True))
     assert listed(inventory, 3.0, RUN.STOPPED, expected=True).status is Status.DEGRADED
 
 
 def test_host__console_changed_its_mind_and_was_lost__older_processes_tell_nothing() -> None:
     inventory = Inventory("ws-01")
     listed(inventory, 0.0, RUN.STOPPED)
-    list(inventory.hear_host(facts(), 1.0, asked=1.0))
+    list(inventory.hear_host(facts(), 1.0, asked=1.0, down_after=1))
     listed(inventory, 2.0, expected=True)
-    list(inventory.lose_console("ldplayer", "ldplayer open", 3.0))
+    list(inventory.lose_console("ldplayer", "ldplayer open", 3.0, alone=True))
+    assert shown(inventory).state == "unknown"
+
+
+def test_host__the_way_to_it_is_lost_with_the_console__nothing_listed_before_makes_a_silent_guest_frozen() -> None:
+    inventory = Inventory("ws-01")
+    listed(inventory, 0.0, boot_limit=60.0)
+    list(inventory.hear_host(facts(ProcessKind.WHOLE), 1.0, asked=1.0, down_after=1))
+    list(inventory.lose_console("ldplayer", "ssh:22 open", 100.0, alone=False))
+    list(inventory.hear_guest("ldplayer:3", "adb", Heard(GuestSeen.SILENT, asked=101.0), 101.0))
     assert shown(inventory).state == "unknown"
 
 
@@ -199,9 +210,9 @@ def tell(inventory: Inventory, kind: str, seen: Any, at: float, *, expected: boo
     if kind == "console":
         listed(inventory, at, seen, expected=expected)
     elif kind == "lost":
-        list(inventory.lose_console("ldplayer", "lost", at))
+        list(inventory.lose_console("ldplayer", "lost", at, alone=True))
     elif kind == "host":
-        list(inventory.hear_host(None if seen is None else facts(*seen, ports=(5561,)), at, asked=at))
+        list(inventory.hear_host(None if seen is None else facts(*seen, ports=(5561,)), at, asked=at, down_after=1))
     else:
         list(inventory.hear_guest("ldplayer:3", "adb", None if seen is None else Heard(seen, asked=at), at))
 

@@ -139,10 +139,12 @@ class Host:
         self.message = "not asked yet"
 
     def endpoint(self, target: Target) -> Endpoint | None:
-        """The endpoint a target's path goes through; None for one that bears witness of an emulator only."""
+        """The endpoint a target's path goes through; None where that is an emulator's own, not the workstation's."""
         key = target.path[0]
-        if key.category is not Category.NETWORK or target.emulator is not None:
+        if key.category is not Category.NETWORK:
             return None
+        if target.emulator is not None:
+            return self.endpoints.get(key.scope)
         return self.endpoints.setdefault(key.scope, Endpoint())
 
     def witnesses(self, emulators: Collection[str]) -> Iterator[Target]:

@@ -14,6 +14,7 @@ from monitor.model import (
     EmulatorRun,
     EmulatorState,
     HostFacts,
+    Key,
     Observation,
     Outcome,
     Process,
@@ -323,6 +324,16 @@ def test_workstation__one_emulators_own_port__has_no_say() -> None:
     for at in (2.0, 3.0):
         fleet.apply(failed(port, at))
     assert (shown(fleet).status, check(fleet, "adb-0").status) == (Status.UP, Status.DOWN)
+
+
+def test_workstation__guest_asked_through_it_finds_the_way_gone__is_down_without_a_second_opinion() -> None:
+    console = a_console()
+    way = (*console.path[:2], Key(Category.EMULATOR, "ws-01", "ldplayer:0"))
+    fleet = watching(console, guest := a_target("adb-0", *way, through=2, emulator="ldplayer:0"))
+    fleet.apply(answered(console, 0.0, entities=(an_emulator(0),)))
+    fleet.apply(failed(guest, 1.0, tripped=guest.path[0]))
+    fleet.apply(refused_by(console, 2.0, console.path[0]))
+    assert (shown(fleet).status, shown(fleet).message) == (Status.DOWN, "ssh:22 refused")
 
 
 def test_emulator__console_says_stopped_but_the_guest_answers__is_degraded_never_down() -> None:

@@ -126,6 +126,18 @@ async def test_demo__console_lies__emulator_is_degraded_not_down(farm: Farm, ser
     assert text.splitlines()[-1].endswith("ws-02 ldplayer:1 running")
 
 
+async def test_demo__disk_fills__workstation_says_so_until_there_is_room(farm: Farm, service: Service) -> None:
+    await until(lambda: well(service), 20)
+    act = next(act for act in ACTS if act.name == "full disk")
+    with act.fault(farm):
+        await until(lambda: status(service, "ws-01") is Status.DEGRADED, 20)
+        state = next(state for state in service.fleet.snapshot() if state.workstation.id == "ws-01")
+        assert state.message == "host: C: 3.0 GiB of 238 GiB free, limit 10GiB"
+    await until(lambda: status(service, "ws-01") is Status.UP, 20)
+
+    assert trips(service) == set()
+
+
 async def test_screen__all_well__names_every_workstation_and_where_the_page_is(service: Service) -> None:
     console = Console(file=io.StringIO(), width=120)
     screen = Screen(service, console)

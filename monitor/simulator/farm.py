@@ -26,6 +26,9 @@ INTERVAL: Final = 5.0
 TIMEOUT: Final = 2.0
 ADB_EVERY: Final = 3
 """Intervals between two looks into a guest."""
+HOST_EVERY: Final = 3
+"""Intervals between two looks at a host."""
+DISK_LIMIT: Final = "10GiB"
 OPEN_TIME: Final = 20.0
 BOOT_LIMIT: Final = "20s"
 RUNNING: Final = (0, 1, 2, 3)
@@ -183,6 +186,13 @@ class Farm:
                     "name": "console",
                     "expect_running": sorted(workstation.running),
                     "boot_limit": BOOT_LIMIT,
+                },
+                {
+                    "kind": "host",
+                    "name": "host",
+                    "disk_free": DISK_LIMIT,
+                    "interval": f"{HOST_EVERY * interval:g}s",
+                    "timeout": f"{min(TIMEOUT, HOST_EVERY * interval):g}s",  # this PowerShell is quick
                 },
                 {"kind": "http", "name": "panel", "url": f"http://{{host}}:{workstation.http.port}/health"},
                 {"kind": "tcp", "name": "rdp", "port": workstation.rdp.port},

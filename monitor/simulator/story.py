@@ -16,6 +16,7 @@ from typing import Final
 
 from monitor.simulator import Sleep
 from monitor.simulator.farm import Farm
+from monitor.simulator.hostfacts import GIB
 
 LOOP: Final = 260.0
 """Seconds after which the story begins anew."""
@@ -115,6 +116,17 @@ def hung_console(farm: Farm) -> Iterator[None]:
         workstation.hang_console(hanging=False)
 
 
+@contextlib.contextmanager
+def full_disk(farm: Farm) -> Iterator[None]:
+    """A disk fills."""
+    workstation = farm["ws-01"]
+    workstation.fill_disk(3 * GIB)
+    try:
+        yield
+    finally:
+        workstation.fill_disk()
+
+
 ACTS: Final = (
     Act(
         name="power cut",
@@ -163,6 +175,14 @@ ACTS: Final = (
         breaks="ws-04: the emulator console hangs; its emulators' ports answer",
         mends="ws-04: the emulator console answers again",
         fault=hung_console,
+    ),
+    Act(
+        name="full disk",
+        begin=115,
+        end=170,
+        breaks="ws-01: a disk fills; 3 GiB are free, here less than 10 GiB are worth a remark",
+        mends="ws-01: somebody made room on the disk",
+        fault=full_disk,
     ),
     Act(
         name="another power cut",

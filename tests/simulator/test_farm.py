@@ -75,7 +75,7 @@ async def test_config_yaml__says_what_config_says() -> None:
         assert document == farm.config(listen="127.0.0.1:9877")
         assert [entry["id"] for entry in document["workstations"]] == ["ws-01", "ws-02"]
         assert {entry["site"] for entry in document["workstations"]} == {"berlin", "hanoi"}
-        rest = ["console", "panel", "rdp", "adb-0", "adb-1", "adb-2", "adb-3"]
+        rest = ["console", "host", "panel", "rdp", "adb-0", "adb-1", "adb-2", "adb-3"]
         names = [[check["name"] for check in entry["checks"]] for entry in document["workstations"]]
         assert names == [["ssh", *rest], ["winrm", *rest]]
 

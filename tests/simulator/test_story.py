@@ -18,6 +18,7 @@ CHECKS: dict[str, Callable[[Farm], bool]] = {
     "failing panel": lambda farm: farm["ws-07"].panel.status == 500,
     "another power cut": lambda farm: farm["ws-08"].ssh.fault is Fault.SILENT,
     "hung console": lambda farm: farm["ws-04"].endpoint.hanging,
+    "full disk": lambda farm: farm["ws-01"].console.hardware.disk_free < 10 * 1024**3,
 }
 
 

@@ -1,12 +1,8 @@
-"""The parsers against every recorded sample, and against any bytes at all."""
+"""The parsers of LDPlayer's console against what it may print, and against any bytes at all."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +10,8 @@ from hypothesis import strategies as st
 
 from monitor.emulators import ldplayer, signed_exit
 from monitor.model import EmulatorRun
+from tests.samples import sample
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
-NAMES = sorted(path.name for path in SAMPLES.glob("ld-*") if path.suffix != ".meta")
 CODE_PAGES = [
     "ascii",
     "utf-8",
@@ -32,71 +27,8 @@ CODE_PAGES = [
 ]
 
 
-def read(name: str) -> tuple[bytes, dict[str, Any], str]:
-    """Return a sample's bytes, the expected parse and the code page it was printed in."""
-    head, _, expected = (SAMPLES / f"{name}.meta").read_text(encoding="utf-8").partition("expected-json:\n")
-    fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
-    return (SAMPLES / name).read_bytes(), json.loads(expected), fields["encoding"].split()[0]
-
-
-def list2(data: bytes, code_page: str) -> dict[str, Any]:
-    listing = ldplayer.parse_list2(data, code_page)
-    return {
-        "instances": [
-            {
-                **dataclasses.asdict(instance),
-                "state": instance.run.value,
-                "adb_port": instance.adb_port,
-                "adb_serials": list(instance.adb_serials),
-            }
-            for instance in listing.instances
-        ],
-        "rejected_lines": list(listing.rejected),
-    }
-
-
-def banner(data: bytes, code_page: str) -> dict[str, Any]:
-    found = ldplayer.parse_banner(data)
-    return {"is_usage_text": found is not None, "version": found.version if found else None}
-
-
-def list3(data: bytes, code_page: str) -> dict[str, Any]:
-    screen = ldplayer.parse_list3(data, code_page)
-    assert screen is not None
-    return dataclasses.asdict(screen)
-
-
-def config(data: bytes, code_page: str) -> dict[str, Any]:
-    parsed = ldplayer.parse_config(data)
-    assert parsed is not None
-    return dataclasses.asdict(parsed)
-
-
-READERS: dict[str, Callable[[bytes, str], dict[str, Any]]] = {
-    "ld-banner": banner,
-    "ld-config": config,
-    "ld-error-player-missing": lambda data, _: {"error": "instance-not-found"} if ldplayer.is_missing(data) else {},
-    "ld-isrunning": lambda data, _: {"running": ldplayer.parse_isrunning(data)},
-    "ld-list2": list2,
-    "ld-list3": list3,
-}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_sample__parsed__equals_what_was_recorded_as_expected(name: str) -> None:
-    data, expected, code_page = read(name)
-    reader = next(reader for prefix, reader in READERS.items() if name.startswith(prefix))
-    assert expected == reader(data, code_page)
-
-
-def test_samples__listed__are_all_there() -> None:
-    assert len(NAMES) == 22
-    assert {f"{name}.meta" for name in NAMES} == {path.name for path in SAMPLES.glob("ld-*.meta")}
-
-
 def test_title_in_another_code_page__decoded_as_ascii__keeps_the_row_and_shows_the_bytes() -> None:
-    data, _, _ = read("ld-list2-ld14-three-gbk.txt")
-    listing = ldplayer.parse_list2(data, "ascii")
+    listing = ldplayer.parse_list2(sample("ld-list2-ld14-three-gbk.txt").data, "ascii")
     assert [instance.index for instance in listing.instances] == [0, 1, 2]
     assert listing.instances[1].title == r"\xcd\xf2\xc1\xfa1\xba\xc5"
 

@@ -1,90 +1,20 @@
-"""The parsers of every console beside LDPlayer's against every recorded sample, and against any bytes at all."""
+"""The drivers of every console beside LDPlayer's, and their parsers against any bytes at all."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.emulators import Listing, NoListing, avd, bluestacks, decode, discover, memu, mumu, nox, signed_exit
+from monitor.emulators import Listing, NoListing, decode, discover, signed_exit
 from monitor.errors import LocalError
 from monitor.hostfacts.powershell import LIMIT, decoded
 from monitor.model import EmulatorRun, Platform, Reason
+from tests.samples import sample
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
-PREFIXES = ("mumu-", "memu-", "nox-", "bluestacks-", "avd-")
-NAMES = sorted(p.name for p in SAMPLES.iterdir() if p.name.startswith(PREFIXES) and p.suffix != ".meta")
 HOSTILE = "C:\\it's \u2019 $(calc) %PATH% `x`\\a\"b"
-
-
-def read(name: str) -> tuple[bytes, Any]:
-    """Return a sample's bytes and the expected parse."""
-    _, _, expected = (SAMPLES / f"{name}.meta").read_text(encoding="utf-8").partition("expected-json:\n")
-    return (SAMPLES / name).read_bytes(), json.loads(expected)
-
-
-def mumu_info(data: bytes) -> dict[str, Any]:
-    info = mumu.parse_info(data)
-    if isinstance(info, mumu.Refusal):
-        return {"error": "instance-not-found" if info.code == mumu.NO_SUCH else "other", "errcode": info.code}
-    assert info is not None
-    assert info.rejected == ()
-    keys = ("index", "title", "adb_serial", "pid", "android_version", "disk_bytes")
-    return {
-        "instances": [{"state": row.run.value, **{key: getattr(row, key) for key in keys}} for row in info.instances]
-    }
-
-
-def memu_list(data: bytes) -> dict[str, Any]:
-    instances, rejected = memu.parse_listvms(data, "ascii")
-    assert rejected == ()
-    return {"instances": [dataclasses.asdict(row) for row in instances]}
-
-
-def nox_list(data: bytes) -> dict[str, Any]:
-    instances, rejected = nox.parse_list(data, "ascii")
-    assert rejected == ()
-    assert [row.index for row in instances] == [0, 2]
-    rows = [{**dataclasses.asdict(row), "running": row.running} for row in instances]
-    return {"instances": [{key: value for key, value in row.items() if key != "index"} for row in rows]}
-
-
-def bluestacks_conf(data: bytes) -> dict[str, Any]:
-    conf = bluestacks.parse_conf(data)
-    assert conf is not None
-    return {**dataclasses.asdict(conf), "instances": [dataclasses.asdict(row) for row in conf.instances]}
-
-
-def avd_list(data: bytes) -> dict[str, Any]:
-    avds = avd.parse_list_avds(data.decode())
-    return {"avds": list(avds.names), "noise_lines": len(avds.noise)}
-
-
-READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
-    "mumu-": mumu_info,
-    "memu-": memu_list,
-    "nox-": nox_list,
-    "bluestacks-": bluestacks_conf,
-    "avd-": avd_list,
-}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_sample__parsed__equals_what_was_recorded_as_expected(name: str) -> None:
-    data, expected = read(name)
-    reader = next(reader for prefix, reader in READERS.items() if name.startswith(prefix))
-    assert expected == reader(data)
-
-
-def test_samples__listed__are_all_there() -> None:
-    assert len(NAMES) == 11
-    assert {f"{name}.meta" for name in NAMES} <= {path.name for path in SAMPLES.iterdir()}
 
 
 def test_drivers__discovered__are_named_after_their_modules() -> None:
@@ -111,7 +41,7 @@ def shown(listing: Listing) -> list[tuple[object, ...]]:
 
 
 def test_mumu__all__tells_ids_titles_in_utf8_and_the_port_it_read() -> None:
-    assert shown(listed("mumu", read("mumu-info-all.json")[0])) == [
+    assert shown(listed("mumu", sample("mumu-info-all.json").data)) == [
         ("mumu:0", "已登录", "running", 16384, (22488,)),
         ("mumu:1", "基础游戏包", "stopped", None, ()),
         ("mumu:2", "基础游戏包-1", "stopped", None, ()),
@@ -119,7 +49,7 @@ def test_mumu__all__tells_ids_titles_in_utf8_and_the_port_it_read() -> None:
 
 
 def test_mumu__bare_object_for_one__is_one_instance_with_both_processes() -> None:
-    listing = listed("mumu", read("mumu-info-one-starting.json")[0])
+    listing = listed("mumu", sample("mumu-info-one-starting.json").data)
     assert shown(listing) == [("mumu:0", "MuMu模拟器12", "starting", 16384, (15112, 20868))]
 
 
@@ -179,7 +109,7 @@ def test_mumu__no_listing__says_why(data: bytes, exit_code: int, reason: Reason,
 
 
 def test_memu__rows__become_entities_with_the_usual_ports() -> None:
-    assert shown(listed("memu", read("memu-listvms.txt")[0])) == [
+    assert shown(listed("memu", sample("memu-listvms.txt").data)) == [
         ("memu:0", "MEmu", "running", 21503, (2092,)),
         ("memu:1", "MEmu1", "stopped", 21513, ()),
     ]
@@ -224,7 +154,7 @@ def test_nox__rows_with_and_without_index__become_entities() -> None:
 
 # -------------------------------------------------------------------------------------------------------- BlueStacks
 
-CONF = read("bluestacks-conf-nougat32.txt")[0]
+CONF = sample("bluestacks-conf-nougat32.txt").data
 SECOND = (
     b'bst.enable_adb_access="1"\nbst.instance.Pie64_1.display_name="\xd0\xa4"\n'
     b'bst.instance.Pie64_1.status.adb_port="5565"\n'

@@ -149,13 +149,16 @@ class Outbox:
         await self._write(entry, lambda journal: journal.failed(replace(entry, error=error), at))
 
     async def latest(self) -> Sequence[Entry]:
-        """Return what was told last of every alert, from the journal.
+        """Return what was told last of every alert, from the journal; it is told first what it missed.
 
         Raises:
             StoreError: It does not answer.
 
         """
-        return () if self._journal is None else await self._journal.latest()
+        if self._journal is None:
+            return ()
+        await self._catch_up(self._journal)
+        return await self._journal.latest()
 
     async def adopt(self, channels: Iterable[str], now: float) -> bool:
         """Take over what the journal holds and nobody delivers; True: there was something.

@@ -77,10 +77,13 @@ def _items(notice: Notice) -> tuple[Item, ...]:
 
 
 def _without(items: Iterable[Item], notices: Iterable[Notice]) -> tuple[Item, ...]:
-    elsewhere = {_essence(item) for notice in notices for item in _items(notice)}
-    return tuple(item for item in items if _essence(item) not in elsewhere)
+    kept = {item.id: item for item in items}
+    for item in (item for notice in notices for item in _items(notice)):
+        if item.id in kept and _essence(item) == _essence(kept[item.id]):
+            del kept[item.id]
+    return tuple(kept.values())
 
 
 def _essence(item: Item) -> object:
     """What makes two items the same to who is told of them."""
-    return item.id, item.status, item.critical, item.category, item.site, tuple(sorted(item.labels.items()))
+    return item.id, item.status, item.critical, item.category, item.site, dict(item.labels)

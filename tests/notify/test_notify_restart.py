@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
@@ -16,8 +16,10 @@ from monitor.channels import discover, webhook
 from monitor.fleet import Fleet
 from monitor.model import Status
 from monitor.notices import ChannelSpec, Notice, Notifications, Route, Telling
-from monitor.notify import Notifier, Outbox, StoredJournal
+from monitor.notify import Notifier, Outbox, StoredJournal, notifier
+from monitor.notify.outbox import Entry
 from monitor.phase import shard_of
+from monitor.store import StoreError
 from tests.notify.conftest import Receiver
 from tests.notify.told import a_route, an_item
 
@@ -113,6 +115,44 @@ async def test_workstation_removed_while_nobody_watched__is_told_to_be_over_and_
         later.watch("ws-01")
         await later.hours(3)
     assert told(receiver) == [(PROBLEM, "ws-77"), (RESOLVED, "ws-77")]
+
+
+class Away(StoredJournal):
+    """A journal whose store can't be asked until the test says so."""
+
+    there = False
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        self._ask()
+        await super().put(entries)
+
+    async def latest(self) -> Sequence[Entry]:
+        self._ask()
+        return await super().latest()
+
+    async def live(self, now: float) -> Sequence[Entry]:
+        self._ask()
+        return await super().live(now)
+
+    def _ask(self) -> None:
+        if not self.there:
+            raise StoreError("away")
+
+
+async def test_store_that_is_late__what_was_told_meanwhile_is_newer_than_what_it_remembers(
+    receiver: Receiver, journal: StoredJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "PATIENCE", 0.01)
+    async with Process(receiver, journal) as before:
+        await before.tell(Telling.PROBLEM, "ws-01")
+    after = Process(receiver, journal, at=NOW + 60)
+    after.outbox._journal = away = Away(journal._database, who="1/1")
+    async with after:
+        await after.tell(Telling.RESOLVED, "ws-01")
+        away.there = True
+        assert await after.notifier._recall()
+        await after.hours(2)
+    assert told(receiver) == [(PROBLEM, "ws-01"), (RESOLVED, "ws-01")]
 
 
 async def test_shards_of_one_store__remind_of_and_end_only_what_is_their_own(

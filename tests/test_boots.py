@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.inventory import Heard, Inventory
+from monitor.evidence import Heard
+from monitor.inventory import Inventory
 from monitor.model import EmulatorRun, HostFacts, Process, ProcessKind
 from monitor.truth import GuestSeen
 from tests.fakes import an_emulator
@@ -28,14 +29,14 @@ class Scene:
         for run in seen:
             self.at += 30.0
             if run is None:
-                list(self.inventory.lose_console("ldplayer", "ldplayer open", self.at))
+                list(self.inventory.lose_console("ldplayer", "ldplayer open", self.at, alone=True))
             else:
                 entities = [an_emulator(3, run, **self.about)]
                 list(self.inventory.hear_console("ldplayer", entities, self.at, down_after=down_after))
 
     def guest(self, seen: GuestSeen, after: float = 0.0) -> None:
         self.at += after
-        list(self.inventory.hear_guest("ldplayer:3", "adb", Heard(seen), self.at))
+        list(self.inventory.hear_guest("ldplayer:3", "adb", Heard(seen, asked=self.at), self.at))
 
     @property
     def state(self) -> str:
@@ -133,7 +134,7 @@ def test_boot__processes_that_run_while_the_console_is_away__do_not_end_it() -> 
     scene = Scene()
     scene.looks(STOPPED, STARTING, STARTING, STARTING, LOST)
     both = [Process(driver="ldplayer", kind=kind, pid=8, index=3) for kind in (ProcessKind.WINDOW, ProcessKind.VM)]
-    list(scene.inventory.hear_host(HostFacts(processes=tuple(both)), scene.at))
+    list(scene.inventory.hear_host(HostFacts(processes=tuple(both)), scene.at, asked=scene.at, down_after=1))
     assert (scene.state, scene.took) == ("running", None)
     scene.looks(RUNNING)
     assert scene.took == 120.0

@@ -33,8 +33,19 @@ class Boots:
         """Whether there was a time since when nobody could look."""
         self._last = UNKNOWN
 
-    def see(self, truth: Truth, console: EmulatorRun | None, guest: GuestSeen | None, at: float) -> None:
-        """Take note of what an emulator is believed to be, and what the two say of it who can tell a boot."""
+    def see(
+        self, truth: Truth, console: EmulatorRun | None, guest: GuestSeen | None, at: float, *, witnessed: bool
+    ) -> None:
+        """Take note of what an emulator is believed to be, and what the two say of it who can tell a boot.
+
+        Args:
+            truth: What is believed.
+            console: What the console says; None: it can't be asked.
+            guest: What the guest was last seen to do since the console changed its mind; None: nobody looked since.
+            at: Unix time.
+            witnessed: Whether anybody looks at the guest at all: then his word ends a boot, not the console's.
+
+        """
         state = truth.state
         if state in BOOTING:
             if self._began is None and (self._last in AT_REST or self._again(console, guest)):
@@ -42,7 +53,7 @@ class Boots:
             self._seen, self._blind = at, False
         elif state == UNKNOWN:
             self._blind = True
-        elif state == RUNNING and not _vouched(truth, console, guest):
+        elif state == RUNNING and not _vouched(truth, console, guest, witnessed=witnessed):
             return  # nothing ends by being disputed
         elif state != "zombie" or self._began is None:  # half an emulator is also what a boot looks like in between
             if state == RUNNING:
@@ -61,7 +72,7 @@ class Boots:
             self.took = at - self._began
 
 
-def _vouched(truth: Truth, console: EmulatorRun | None, guest: GuestSeen | None) -> bool:
+def _vouched(truth: Truth, console: EmulatorRun | None, guest: GuestSeen | None, *, witnessed: bool) -> bool:
     """Whether one who can tell says that it runs, and none contradicts; processes alone are there during a boot too."""
-    runs = console is EmulatorRun.RUNNING or guest in {GuestSeen.ANSWERS, GuestSeen.COMPLAINS}
+    runs = guest in {GuestSeen.ANSWERS, GuestSeen.COMPLAINS} or (console is EmulatorRun.RUNNING and not witnessed)
     return runs and truth.reason is not Reason.WITNESSES_DISAGREE

@@ -83,6 +83,10 @@ class Evidence:
         guests = self._guests.get(identity, {})
         return {witness: heard for witness, heard in guests.items() if heard.asked >= since}
 
+    def witnessed(self, identity: str) -> bool:
+        """Whether anybody looks at a guest, however long ago it was."""
+        return bool(self._guests.get(identity))
+
     def guest(self, identity: str, since: float) -> Heard | None:
         """The word of the witness who saw most life in a guest; None without witness."""
         heard = self.words(identity, since).values()

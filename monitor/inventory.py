@@ -235,7 +235,8 @@ class Inventory:
         old = belief.see(truth.status, at, after=after)
         if belief.status is truth.status:
             emulator.truth = truth
-        emulator.boots.see(emulator.truth, emulator.console, heard.seen if heard else None, at)
+        guest, witnessed = heard.seen if heard else None, self._evidence.witnessed(entity.id)
+        emulator.boots.see(emulator.truth, emulator.console, guest, at, witnessed=witnessed)
         if old is not None and old is not belief.status:
             message = _words(emulator)
             yield self._transition(entity.id, old, belief.status, at, message, first=first)

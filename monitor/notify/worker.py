@@ -257,8 +257,8 @@ class Worker:
         self._told(Attempt(channel=self.name, message=message, outcome=Ended.SUCCESS))
         if self._well is False:
             _log.info("channel works again", channel=self.name, away_seconds=round(self._wall() - (self._since or 0)))
-            self._outbox.hasten(self.name, self._wall())
         if self._well is not True:
+            self._outbox.hasten(self.name, self._wall())  # a process before this one may have put them off
             self._well, self._since, self._problem, self._permanent = True, self._wall(), "", False
 
     async def _failed(self, entry: Entry, message: Message, error: NotSentError) -> None:

@@ -377,6 +377,19 @@ async def test_digest__overtakes_nothing_and_nothing_overtakes_it() -> None:
         await outbox.done(entry, NOW)
 
 
+async def test_message__put_off_before_a_restart__is_tried_as_soon_as_another_gets_through(
+    receiver: Receiver, journal: StoredJournal
+) -> None:
+    first = Telephone(receiver.url, Outbox(journal))
+    await first.tell(Telling.PROBLEM, group="ws-02")
+    (entry,) = await journal.live(NOW)
+    await journal.retry_at(replace(entry, due_at=time.time() + 3600))
+    async with Telephone(receiver.url, Outbox(journal)) as telephone:
+        await telephone.tell(Telling.PROBLEM)
+        await receiver.until(lambda: len(receiver.taken) == 2)
+    assert [request.json["group"] for request in receiver.taken] == ["ws-01", "ws-02"]
+
+
 class Flaky(StoredJournal):
     """A journal whose store goes away."""
 

@@ -10,7 +10,7 @@ from monitor.breaker.machine import State
 from monitor.breaker.registry import Breakers
 from monitor.notices import DIGEST_GROUP, MONITOR_GROUP, Guard, Message, Notice, Notifications
 from monitor.notify.outbox import EVERY_ALERT, Entry
-from monitor.notify.payload import dumps
+from monitor.notify.payload import dumps, named, spoken_of
 from monitor.notify.site import site_group
 from monitor.wording import Templates
 
@@ -59,6 +59,7 @@ class Clerk:
             id=message.key,
             channel=channel,
             alert=alert,
+            also=spoken_of(notice),
             position=position,
             payload=dumps(message),
             created_at=at,
@@ -69,8 +70,8 @@ class Clerk:
     def _words(self, channel: str, key: str, notice: Notice) -> Message:
         spec = self._config.channels[channel]
         templates = Templates(spec.title or self._config.title, spec.text or self._config.text)
-        names = {item.workstation for item in (*notice.problems, *notice.recovered)}
-        return templates.compose(key, notice, url=self._page(notice), breakers=tuple(self._guards(names)))
+        guards = tuple(self._guards(named(notice)))
+        return templates.compose(key, notice, url=self._page(notice), breakers=guards)
 
     def _page(self, notice: Notice) -> str:
         if not self._url:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.notify.outbox import EVERY_ALERT, Entry
+from monitor.notify.payload import loads, spoken_of
 from monitor.store.database import Database
 from monitor.store.rows import clean
 from monitor.store.tables import OUTBOX
@@ -145,6 +146,7 @@ def _entry(row: Row[Any]) -> Entry:
         id=values["id"],
         channel=values["channel"],
         alert=values["alert"],
+        also=_also(values["payload"]),
         position=values["position"],
         payload=values["payload"],
         created_at=values["created_at"],
@@ -153,3 +155,11 @@ def _entry(row: Row[Any]) -> Entry:
         error=values["error"] or "",
         lost=values["state"] == FAILED,
     )
+
+
+def _also(payload: str) -> frozenset[str]:
+    """The alerts a kept message speaks of; one of another version speaks of none."""
+    try:
+        return spoken_of(loads(payload).notice)
+    except ValueError:
+        return frozenset()

@@ -30,6 +30,8 @@ class Entry:
     channel: str
     alert: str
     """What it is about: entries of one alert are delivered in the order in which they were made."""
+    also: frozenset[str] = frozenset()
+    """Other alerts it speaks of, as one of a site does: it stands in their order too."""
     position: int
     payload: str
     """JSON."""
@@ -221,10 +223,11 @@ class Outbox:
         """The entries that nothing older stands before."""
         alerts: set[str] = set()
         for entry in sorted((e for e in self._live.values() if e.channel == channel), key=lambda e: e.created_at):
-            free = entry.alert not in alerts and EVERY_ALERT not in alerts
+            mine = {entry.alert, *entry.also}
+            free = alerts.isdisjoint(mine) and EVERY_ALERT not in alerts
             if free and not (entry.alert == EVERY_ALERT and alerts) and entry.id not in self._claimed:
                 yield entry
-            alerts.add(entry.alert)
+            alerts |= mine
 
     def _next(self, channel: str, now: float) -> Entry | None:
         return next((entry for entry in self._first(channel) if entry.due_at <= now), None)

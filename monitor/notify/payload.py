@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from monitor.notices import Message
+from monitor.notices import Message, Notice
 
 _MESSAGE: Final = TypeAdapter(Message)
 
@@ -30,6 +30,16 @@ def loads(text: str) -> Message:
         return _MESSAGE.validate_json(text)
     except ValidationError as error:
         raise ValueError(f"no message of this version: {error.error_count()} problems") from None
+
+
+def named(notice: Notice) -> frozenset[str]:
+    """The workstations a notice says something of."""
+    return frozenset(item.workstation for item in (*notice.problems, *notice.recovered))
+
+
+def spoken_of(notice: Notice) -> frozenset[str]:
+    """The alerts of the workstations a notice names."""
+    return frozenset(f"{notice.route}/{name}" for name in named(notice))
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from monitor.model import Status
 from monitor.notices import ChannelSpec, Notice, Notifications, Telling
 from monitor.notify import Attempt, Ended, Notifier, Outbox, StoredJournal, crew, worker
 from monitor.notify.outbox import Entry
+from monitor.notify.payload import spoken_of
 from monitor.store import Database, StoreError
 from tests.notify.conftest import Receiver
 from tests.notify.told import a_route, an_item
@@ -375,6 +376,49 @@ async def test_digest__overtakes_nothing_and_nothing_overtakes_it() -> None:
         assert entry is not None
         assert entry.id == wanted
         await outbox.done(entry, NOW)
+
+
+def test_message_of_a_site__speaks_of_the_workstations_it_names() -> None:
+    items = tuple(an_item(name, status=Status.DOWN) for name in ("ws-01", "ws-02"))
+    notice = Notice(telling=Telling.PROBLEM, route="r", group="site:berlin", at=NOW, problems=items)
+    assert spoken_of(notice) == {"r/ws-01", "r/ws-02"}
+
+
+async def test_message_of_a_workstation__never_overtakes_one_of_its_site_that_names_it() -> None:
+    outbox, both = Outbox(), frozenset({"r/ws-01", "r/ws-02"})
+    site = replace(an_entry("site", at=2, alert="r/site:berlin"), also=both)
+    await outbox.put(
+        [an_entry("1", at=1), site, an_entry("2", at=3, alert="r/ws-02"), an_entry("3", at=4, alert="r/x")]
+    )
+    first = await outbox.claim("c", now=NOW, until=NOW)
+    other = await outbox.claim("c", now=NOW, until=NOW)
+    assert first is not None
+    assert other is not None
+    assert (first.id, other.id) == ("1", "3"), "the site's waits for that of a workstation it names"
+    await outbox.done(first, NOW)
+    again = await outbox.claim("c", now=NOW, until=NOW)
+    assert again == site
+    assert await outbox.claim("c", now=NOW, until=NOW) is None
+    await outbox.retry_at(site, NOW + 60, "no")
+    assert await outbox.claim("c", now=NOW, until=NOW) is None, "and what names a workstation waits for the site's"
+    await outbox.done(site, NOW)
+    last = await outbox.claim("c", now=NOW, until=NOW)
+    assert last is not None
+    assert last.id == "2"
+
+
+async def test_message_of_a_site__keeps_its_order_over_a_restart(receiver: Receiver, journal: StoredJournal) -> None:
+    items = tuple(an_item(name, status=Status.DOWN) for name in ("ws-01", "ws-02"))
+    site = Notice(telling=Telling.PROBLEM, route="r", group="site:berlin", at=NOW, opened=NOW, problems=items)
+    first = Telephone(receiver.url, Outbox(journal))
+    await first.notifier._put(site)
+    await first.tell(Telling.RESOLVED, at=NOW + 1, status=Status.UP)
+    entries = await journal.live(NOW)
+    assert [entry.also for entry in entries] == [{"r/ws-01", "r/ws-02"}, {"r/ws-01"}]
+    await journal.retry_at(replace(entries[0], due_at=time.time() + 0.2))
+    async with Telephone(receiver.url, Outbox(journal)):
+        await receiver.until(lambda: len(receiver.taken) == 2)
+    assert [request.json["group"] for request in receiver.taken] == ["site:berlin", "ws-01"]
 
 
 async def test_message__put_off_before_a_restart__is_tried_as_soon_as_another_gets_through(

@@ -28,15 +28,18 @@ class Desk:
         for site in self._sites.values():
             site.route, site.window = route, window
 
+    def expect(self, workstation: str, site: str) -> None:
+        """Take note that a workstation belongs to a site."""
+        for name, other in self._sites.items():
+            if name != site and workstation in other.members:
+                other.release(workstation, self._groups.get(workstation))
+        if site:
+            self._site(site).members.add(workstation)
+
     def see(self, workstation: str, seen: Seen, now: float, silent: Collection[str]) -> None:
         """Take note of how a workstation is; `silent`: the ids of what nobody is to be told of."""
         self._group(workstation).see(seen, now, silent)
-        place = seen.items[0].site if seen.items else ""
-        for name, site in self._sites.items():
-            if name != place and workstation in site.members:
-                site.release(workstation, self._groups.get(workstation))
-        if place:
-            self._site(place).members.add(workstation)
+        self.expect(workstation, seen.items[0].site if seen.items else "")
 
     def retain(self, workstations: Collection[str], now: float) -> None:
         """Forget all but these."""

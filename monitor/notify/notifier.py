@@ -14,10 +14,11 @@ import structlog
 from monitor.breaker.registry import Breakers
 from monitor.channels import AnyChannelKind
 from monitor.fleet import Fleet
-from monitor.model import Result, Transition
+from monitor.model import Result, Transition, WorkstationState
 from monitor.notices import MONITOR_GROUP, Item, Message, Notice, Notifications, Route, Seen, Telling
 from monitor.notify.clerk import Clerk
 from monitor.notify.crew import Crew
+from monitor.notify.doubt import Doubt
 from monitor.notify.facts import seen_of
 from monitor.notify.outbox import Entry, Outbox
 from monitor.notify.payload import loads
@@ -98,6 +99,7 @@ class Notifier:
         self._config = Notifications()
         self._workstations: Collection[str] = ()
         self._recalled = False
+        self._doubt = Doubt(wall())
         self._task: asyncio.Task[None] | None = None
 
     def replace(self, config: Notifications, *, workstations: Collection[str], url: str | None, window: float) -> None:
@@ -114,6 +116,7 @@ class Notifier:
         self._clerk.replace(config, url or "")
         self._policy.replace(config.routes, window=window)
         self._retain()
+        self._doubt.retain(workstations)
         for channel in self._crew.replace(config.channels):
             self._lost += self._outbox.lost(channel)
         self._prune()
@@ -136,15 +139,15 @@ class Notifier:
         await self._crew.aclose(drain)
 
     async def deliver(self, result: Result, transitions: Sequence[Transition]) -> None:
-        """Take note of what changed: a sink."""
-        if transitions:
+        """Take note of what changed, or is known again: a sink."""
+        if transitions or self._doubt.awaits(result.target.workstation.id):
             self.look(result.target.workstation.id)
 
     def look(self, workstation: str) -> None:
         """Take note of how a workstation is."""
         state = self._fleet.workstation(workstation)
         if state is not None:
-            self._policy.see(workstation, seen_of(state), self._wall())
+            self._see(state)
 
     def channels(self) -> tuple[ChannelStatus, ...]:
         """How the channels are doing."""
@@ -176,12 +179,20 @@ class Notifier:
 
     async def _sweep(self) -> None:
         for number, state in enumerate(self._fleet.each()):
-            self._policy.see(state.workstation.id, seen_of(state), self._wall())
+            self._see(state)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
         if await self._outbox.adopt(self._config.channels, self._wall()):
             self._crew.wake()
         await self._outbox.prune(self._wall() - KEEP)
+
+    def _see(self, state: WorkstationState) -> None:
+        """Show the policy a workstation, and those that waited for it; but nothing that is only remembered."""
+        self._policy.expect(state.workstation.id, state.workstation.site)
+        for name in self._doubt.admits(state, self._wall()):
+            shown = state if name == state.workstation.id else self._fleet.workstation(name)
+            if shown is not None:
+                self._policy.see(name, seen_of(shown), self._wall())
 
     async def _recall(self) -> bool:
         """Learn from the journal what was told, and take over what was not delivered; False: it does not answer."""

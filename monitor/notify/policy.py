@@ -49,6 +49,11 @@ class Policy:
         for desk in self._desks.values():
             desk.retain(workstations, now)
 
+    def expect(self, workstation: str, site: str) -> None:
+        """Take note that a workstation belongs to a site, though nothing may be known of it yet."""
+        for desk in self._desks.values():
+            desk.expect(workstation, site)
+
     def see(self, workstation: str, seen: Seen, now: float) -> None:
         """Take note of how a workstation is."""
         silent = silenced(seen.items, self._muted)

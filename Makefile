@@ -44,8 +44,9 @@ format: $(TEST_STAMP) ## Format the code and sort its imports.
 bench: $(TEST_STAMP) ## Measure what must stay cheap (tests/bench/bench_*.py) and print the figures.
 	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
-soak: $(TEST_STAMP) ## Kill simulated hosts 100 times in the middle of what is being asked; count what is left behind.
+soak: $(TEST_STAMP) ## Kill simulated hosts 100 times and the service 200 times; count what is left behind, and what gets lost.
 	EMUWATCH_SOAK=$(or $(ROUNDS),100) $(BIN)/pytest tests/e2e/test_soak.py tests/transports/test_winrm_soak.py
+	EMUWATCH_SOAK=$(or $(ROUNDS),200) $(BIN)/pytest tests/e2e/test_notify_soak.py
 
 lock: ## Resolve the locks anew; needs uv. Names, versions and hashes only.
 	$(call compile,$(RUN_LOCK),--extra postgres)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from monitor.belief import Remembered
+from monitor.figures import WorkstationFigures
 from monitor.health import Endpoint, of_workstation
 from monitor.host import CheckBelief, Host
 from monitor.inventory import RememberedEmulator
@@ -77,8 +78,11 @@ class Fleet:
 
     def each(self) -> Iterator[WorkstationState]:
         """Show one workstation after the other, by id, for who does other work in between: each is as it is then."""
-        for host in tuple(self._hosts.values()):
-            yield self._shown(host)
+        return map(self._shown, tuple(self._hosts.values()))
+
+    def figures(self) -> Iterator[WorkstationFigures]:
+        """What is measured of one workstation after the other, as `each` shows them."""
+        return (host.figures() for host in tuple(self._hosts.values()))
 
     def identities(self) -> tuple[str, ...]:
         """The ids of all workstations, in order."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from monitor.belief import Belief, Remembered
 from monitor.evidence import Heard
+from monitor.figures import CheckFigures, WorkstationFigures
 from monitor.health import Endpoint, Vote
 from monitor.inventory import Inventory
 from monitor.model import (
@@ -124,6 +125,20 @@ class CheckBelief:
             blocked=self.blocked,
         )
 
+    def figures(self) -> CheckFigures:
+        """What is measured of it."""
+        return CheckFigures(
+            self.target,
+            self.belief.status,
+            self.reason,
+            self.stale_since,
+            self.last_run,
+            self.last_duration,
+            self.last_success,
+            self.facts,
+            self.host,
+        )
+
 
 class Host:
     """One workstation: its checks, its endpoints, its emulators, and the belief they add up to."""
@@ -152,6 +167,11 @@ class Host:
         for check in self.checks.values():
             if check.target.emulator in emulators or (emulators and check.host is not None):
                 yield check.target
+
+    def figures(self) -> WorkstationFigures:
+        """What is measured of it and all that hangs on it."""
+        checks = [check.figures() for check in self.checks.values()]
+        return WorkstationFigures(self.workstation, self.belief.status, checks, self.inventory.figures())
 
     def lists(self, driver: str) -> bool:
         """Whether one of its checks lists this console, as far as is known."""

@@ -15,6 +15,7 @@ from typing import Final
 from monitor.belief import Belief
 from monitor.boots import Boots
 from monitor.evidence import Evidence, Heard
+from monitor.figures import EmulatorFigures
 from monitor.model import (
     EmulatorRun,
     EmulatorState,
@@ -168,6 +169,13 @@ class Inventory:
         """Show all that are known, by driver and index."""
         ordered = sorted(self._emulators.values(), key=lambda e: (e.entity.driver, e.entity.index))
         return tuple(_shown(emulator, at) for emulator in ordered)
+
+    def figures(self) -> list[EmulatorFigures]:
+        """What is measured of all that are known."""
+        return [
+            EmulatorFigures(identity, e.entity, e.truth.state, e.belief.status, e.truth.reason, e.boots.took)
+            for identity, e in self._emulators.items()
+        ]
 
     def remember(self) -> Iterator[RememberedEmulator]:
         """What is worth keeping over a restart."""

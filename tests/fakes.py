@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.checks import CheckParams
+from monitor.figures import CheckFigures, EmulatorFigures, WorkstationFigures
 from monitor.model import (
     Blocked,
     Category,
@@ -20,6 +21,7 @@ from monitor.model import (
     Target,
     Verdict,
     Workstation,
+    WorkstationState,
 )
 
 
@@ -93,6 +95,42 @@ def a_login(workstation: Workstation | None = None) -> Target:
 def an_emulator(index: int, run: EmulatorRun = EmulatorRun.RUNNING, **changes: object) -> Entity:
     entity = Entity(driver="ldplayer", index=index, title=f"farm-{index}", run=run)
     return replace(entity, **changes) if changes else entity  # type: ignore[arg-type]  # fields by name
+
+
+def figures(state: WorkstationState) -> WorkstationFigures:
+    """What is measured of a state made by hand."""
+    checks = [
+        CheckFigures(
+            check.target,
+            check.status,
+            check.reason,
+            check.stale_since,
+            check.last_run,
+            check.last_duration,
+            check.last_success,
+            check.facts,
+            check.host,
+        )
+        for check in state.checks
+    ]
+    emulators = [
+        EmulatorFigures(
+            emulator.id,
+            Entity(
+                driver=emulator.driver,
+                index=emulator.index,
+                title=emulator.title,
+                run=EmulatorRun.RUNNING,
+                boot_limit=emulator.boot_limit,
+            ),
+            emulator.state,
+            emulator.status,
+            emulator.reason,
+            emulator.boot_seconds,
+        )
+        for emulator in state.emulators
+    ]
+    return WorkstationFigures(state.workstation, state.status, checks, emulators)
 
 
 def answered(

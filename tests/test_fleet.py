@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.checks import CheckParams
+from monitor.figures import WorkstationFigures
 from monitor.fleet import Fleet
 from monitor.model import (
     Category,
@@ -37,6 +38,7 @@ from tests.fakes import (
     an_emulator,
     answered,
     failed,
+    figures,
     network,
     refused_by,
 )
@@ -630,3 +632,27 @@ def test_apply__whatever_happens__transitions_chain_and_agree_with_the_snapshot(
         assert believed.get((SubjectKind.CHECK, c.target.name), Status.UNKNOWN) is c.status
     for e in state.emulators:
         assert believed.get((SubjectKind.EMULATOR, e.id), Status.UNKNOWN) is e.status
+
+
+def test_figures__beside_the_states__say_the_same() -> None:
+    console, rdp, other = a_console(), a_target("rdp"), a_target("rdp", workstation=a_workstation("ws-02"))
+    fleet = watching(console, rdp, other)
+    at = 1000.0
+    for run in (EmulatorRun.STOPPED, EmulatorRun.STARTING, EmulatorRun.RUNNING):
+        fleet.apply(answered(console, at, entities=(an_emulator(0, expected=True), an_emulator(1, run))))
+        at += 30.0
+    for at in (1000.0, 1030.0):
+        fleet.apply(failed(rdp, at))
+    fleet.apply(refused_by(rdp, 1060.0, rdp.path[0]))
+    measured, made = list(fleet.figures()), [figures(state) for state in fleet.snapshot()]
+    assert [each.emulators[1].boot_seconds for each in measured if each.emulators] == [30.0]
+    assert [each._replace(emulators=()) for each in measured] == [each._replace(emulators=()) for each in made]
+    assert [told(each) for each in measured] == [told(each) for each in made]
+
+
+def told(measured: WorkstationFigures) -> list[tuple[object, ...]]:
+    """Of each emulator, and of its entity what a state says too."""
+    return [
+        (*each._replace(entity=an_emulator(0)), each.entity.id, each.entity.title, each.entity.boot_limit)
+        for each in measured.emulators
+    ]

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from monitor.breaker.registry import Breakers
+from monitor.figures import WorkstationFigures
 from monitor.fleet import Fleet
 from monitor.metrics import CATALOGUE, Metrics, catalogue
 from monitor.metrics.label import clean, identity
@@ -41,7 +42,7 @@ from monitor.model import (
 from monitor.notify import ChannelStatus
 from monitor.silences import Purpose, Silence
 from monitor.store import StoreStatus
-from tests.fakes import FakeClock, a_target, a_workstation, answered, failed
+from tests.fakes import FakeClock, a_target, a_workstation, answered, failed, figures
 from tests.servers import require_program
 from tests.test_silences import a_silence
 
@@ -267,8 +268,8 @@ class Seen(Fleet):
         super().__init__()
         self.states = states
 
-    def each(self) -> Iterator[WorkstationState]:
-        yield from self.states
+    def figures(self) -> Iterator[WorkstationFigures]:
+        return map(figures, self.states)
 
 
 def test_check_unknown_after_it_was_known__keeps_its_last_sure_value() -> None:

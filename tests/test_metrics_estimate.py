@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from monitor.app import Service
 from monitor.breaker.registry import Breakers
 from monitor.config import Config, load_text
+from monitor.figures import WorkstationFigures
 from monitor.metrics import CATALOGUE, SINKS, Metrics, catalogue, estimate
 from monitor.metrics.rendering import Format
 from monitor.model import (
@@ -36,6 +37,7 @@ from monitor.roster import Roster
 from monitor.silencing import Silencing
 from monitor.simulator.farm import Farm
 from monitor.store import StoreStatus
+from tests.fakes import figures
 from tests.test_silencing import Shelf
 
 CONFIG = """
@@ -79,6 +81,9 @@ class Everything:
         self.consoles = consoles
         self.targets = list(roster.targets())
         self.volumes = tuple(Volume(f"{letter}:", 1, 1) for letter in "CDEFGH"[:volumes])
+
+    def figures(self) -> Iterator[WorkstationFigures]:
+        return map(figures, self.each())
 
     def each(self) -> Iterator[WorkstationState]:
         for workstation in self.config.workstations:

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from monitor.breaker.registry import Breakers
+from monitor.figures import WorkstationFigures
 from monitor.fleet import Fleet
 from monitor.metrics import Metrics, Scrapes, scrapes
 from monitor.metrics.lines import Lines
@@ -35,7 +36,7 @@ from monitor.model import (
     Workstation,
     WorkstationState,
 )
-from tests.fakes import FakeClock, a_target, a_workstation, answered
+from tests.fakes import FakeClock, a_target, a_workstation, answered, figures
 
 TEXT, OPEN, PACKED = Format(), Format(openmetrics=True), Format(packed=True)
 OWN_COST = {"emuwatch_scrape_render_seconds", "emuwatch_scrape_series", "emuwatch_scrapes", "emuwatch_scrapes_total"}
@@ -49,8 +50,8 @@ class Seen(Fleet):
         super().__init__()
         self.states = list(states)
 
-    def each(self) -> Iterator[WorkstationState]:
-        yield from self.states
+    def figures(self) -> Iterator[WorkstationFigures]:
+        return map(figures, self.states)
 
 
 class Scene:

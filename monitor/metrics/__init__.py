@@ -17,6 +17,7 @@ from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
 from monitor.breaker.states import Figures
+from monitor.figures import WorkstationFigures
 from monitor.metrics import catalogue as names
 from monitor.metrics import series
 from monitor.metrics.catalogue import CATALOGUE
@@ -24,7 +25,7 @@ from monitor.metrics.families import Families
 from monitor.metrics.label import clean
 from monitor.metrics.scrapes import Entity, Scrapes
 from monitor.metrics.series import OUTCOMES, SURE
-from monitor.model import Key, Outcome, Result, SubjectKind, Target, Transition, Workstation, WorkstationState
+from monitor.model import Key, Outcome, Result, SubjectKind, Target, Transition, Workstation
 from monitor.silences import Purpose, Silence
 from monitor.store import StoreStatus
 from monitor.version import __version__
@@ -56,8 +57,8 @@ _PLACE: Final = {outcome: place for place, outcome in enumerate(OUTCOMES)}
 class Beliefs(Protocol):
     """The fleet, as far as it is read here."""
 
-    def each(self) -> Iterator[WorkstationState]:
-        """Show one workstation after the other."""
+    def figures(self) -> Iterator[WorkstationFigures]:
+        """What is measured of one workstation after the other."""
 
 
 class BreakerTable(Protocol):
@@ -212,13 +213,13 @@ class Metrics:
         for key, figures in self._breakers.figures():
             yield series.BREAKERS, key, (key,), figures
         counts, silences = self._counts, self.silences
-        for state in self._fleet.each():
+        for state in self._fleet.figures():
             workstation = state.workstation
             for check in state.checks:
-                target = check.target
-                count = counts.get(target.id, _UNCOUNTED)
+                identity = check.target.id
+                count = counts.get(identity, _UNCOUNTED)
                 values = series.check_values(check, runs=tuple(count.runs), last_sure=count.sure)
-                yield series.CHECKS, target.id, (target,), values
+                yield series.CHECKS, identity, (check.target,), values
             maintained = silences is not None and silences.over(workstation, Purpose.MAINTENANCE) is not None
             values = series.workstation_values(state, maintained=maintained)
             yield series.WORKSTATIONS, workstation.id, (workstation,), values
@@ -227,7 +228,8 @@ class Metrics:
                 volumes, values = series.host_values(facts)
                 yield series.HOSTS, workstation.id, (workstation.id, volumes), values
             for emulator in state.emulators:
-                shape = (workstation.id, emulator.id, emulator.driver, emulator.index, emulator.title)
+                entity = emulator.entity
+                shape = (workstation.id, emulator.id, entity.driver, entity.index, entity.title)
                 yield series.EMULATORS, (workstation.id, emulator.id), shape, series.emulator_values(emulator)
 
     def describe(self) -> Iterator[Metric]:

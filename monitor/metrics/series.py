@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from monitor.figures import CheckFigures, EmulatorFigures, WorkstationFigures
 from monitor.metrics import catalogue as names
 from monitor.metrics.catalogue import Metric
 from monitor.metrics.label import Labels, clean, cleaned, identity
 from monitor.model import (
-    CheckState,
-    EmulatorState,
     HostFacts,
     Key,
     Outcome,
@@ -26,7 +25,6 @@ from monitor.model import (
     Status,
     Target,
     Workstation,
-    WorkstationState,
 )
 
 Value = float | str | tuple[float, ...] | None
@@ -118,7 +116,7 @@ CHECKS: Final = Kind(
 _NO_FIGURES: Final = (None,) * len(names.FACTS)
 
 
-def check_values(state: CheckState, *, runs: tuple[int, ...], last_sure: int | None) -> Values:
+def check_values(state: CheckFigures, *, runs: tuple[int, ...], last_sure: int | None) -> Values:
     """Read one check.
 
     Args:
@@ -164,7 +162,7 @@ WORKSTATIONS: Final = Kind(
 )
 
 
-def workstation_values(state: WorkstationState, *, maintained: bool) -> Values:
+def workstation_values(state: WorkstationFigures, *, maintained: bool) -> Values:
     """Read one workstation.
 
     Args:
@@ -200,7 +198,7 @@ HOSTS: Final = Kind(
 )
 
 
-def told(checks: Iterable[CheckState]) -> HostFacts | None:
+def told(checks: Iterable[CheckFigures]) -> HostFacts | None:
     """Return what the workstation said of itself, if the last run that asked was answered; the latest of several."""
     answered = [
         check
@@ -257,10 +255,10 @@ EMULATORS: Final = Kind(
 )
 
 
-def emulator_values(state: EmulatorState) -> Values:
+def emulator_values(state: EmulatorFigures) -> Values:
     """Read one emulator."""
     disagree = 1 if state.reason is Reason.WITNESSES_DISAGREE else 0
-    return (state.state, SURE.get(state.status), 1, disagree, state.boot_seconds, state.boot_limit)
+    return (state.state, SURE.get(state.status), 1, disagree, state.boot_seconds, state.entity.boot_limit)
 
 
 KINDS: Final = (BREAKERS, CHECKS, WORKSTATIONS, HOSTS, EMULATORS)

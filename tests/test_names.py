@@ -8,12 +8,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import uvloop
 
+from monitor.checks import http
+from monitor.errors import LocalError
+from monitor.model import Category, Key, Observation, Workstation
 from monitor.names import KEPT, NOTICED, QUICK, BusyError, Names
-from tests.fakes import FakeClock
+from monitor.reach import Transports
+from tests.fakes import FakeClock, a_target
 from tests.hanging import HangingNames, hanging_names
 
 
@@ -203,3 +209,40 @@ def test_loop__ended_while_a_name_hangs__does_not_wait_for_it(system: HangingNam
     asyncio.run(give_up())
     assert (time.monotonic() - began < 5, system.hanging) == (True, ["hangs.example"])
     system.let_go()
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_http_check__by_a_name__finds_it_on_either_loop_and_waits_for_no_thread_at_the_hosts_expense(
+    system: HangingNames, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def ask(transports: Transports, host: str, port: int) -> Observation:
+        params = http.Params(url=f"http://{{host}}:{port}/")
+        path = (Key(Category.NETWORK, "ws-01", f"http:{port}"),)
+        target = replace(a_target("http", *path), workstation=Workstation(id="ws-01", host=host), params=params)
+        return await http.probe(target, params, transports.reach(target))
+
+    async def body() -> None:
+        transports = Transports(kinds={}, credentials={})
+        async with serving(threads=2, patience=0.05), asyncio.timeout(10):
+            server = await asyncio.start_server(_greet, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            assert (await ask(transports, "fine.example", port)).message == "HTTP 204"
+            hung = asyncio.create_task(look_up("hangs.example"))
+            await eventually(lambda: bool(system.hanging))
+            assert (await ask(transports, "fine.example", port)).message == "HTTP 204"
+            with pytest.raises(LocalError, match=r"cannot look new\.example up"):
+                await ask(transports, "new.example", port)
+            system.let_go()
+            await hung
+            server.close()
+        await transports.aclose()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(body())
+    assert system.asked.count("fine.example") == 2
+
+
+async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+    writer.close()

@@ -216,14 +216,14 @@ def _print_probe(state: WorkstationState) -> None:
 
 
 def _print_samples(state: WorkstationState, recorder: Recorder) -> None:
-    """Say of every check what was recorded; of one that exchanges no text nothing can be."""
+    """Say of every check what was recorded; of what some exchange (echoes, adb's own protocol) nothing is."""
     for check in state.checks:
         samples = recorder.samples.get(check.target.name, ())
         for path in samples:
             say(f"{check.target.name}: recorded in {path}")
         if not samples:
-            nobody = check.last_success is None
-            say(f"{check.target.name}: nothing to record: {'nobody answered' if nobody else 'it exchanges no text'}")
+            why = "nobody answered" if check.last_success is None else "what it exchanges is not kept"
+            say(f"{check.target.name}: nothing to record: {why}")
 
 
 def _exit_code(state: WorkstationState, *, whole: bool) -> int:

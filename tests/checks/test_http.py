@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -507,6 +508,19 @@ async def test_authority_file_that_cannot_be_read__blames_nobody(
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(LocalError, match=r"no certificate authorities can be read from .*ca\.pem"):
         await ask(target, reach, given)
+
+
+async def test_authority_file__on_a_disk_that_hangs__blames_nobody(
+    target: MakeTarget, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("")
+    let_go = threading.Event()
+    monkeypatch.setattr(http, "READING", 0.05)
+    monkeypatch.setattr(http, "_load", lambda *_: let_go.wait(20))
+    with pytest.raises(LocalError, match=r"no certificate authorities can be read from .*ca\.pem"):
+        await ask(target, reach, params(443, "https", verify=path))
+    let_go.set()
 
 
 # ------------------------------------------------------------------------------------------------- params

@@ -157,7 +157,7 @@ async def test_probe__record__writes_what_the_host_answered_without_secrets_and_
     assert ended.code == 0, ended.err
     assert f"ldplayer: recorded in {tmp_path}/proof/ldconsole-list2.txt\n" in ended.out
     assert f"banner: recorded in {tmp_path}/proof/tcp-{sshd.port}-greeting.txt\n" in ended.out
-    assert "tcp: nothing to record: it exchanges no text\n" in ended.out
+    assert "tcp: nothing to record: what it exchanges is not kept\n" in ended.out
     files = await asyncio.to_thread(contents, tmp_path / "proof")
     assert (SAMPLES / "ld-list2-ld14-three-gbk.txt").read_bytes() in files.values()
     assert not any(b"user_key" in content or b"127.0.0.1" in content for content in files.values())

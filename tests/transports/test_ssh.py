@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -230,6 +231,18 @@ async def test_key__that_may_not_log_in__is_refused(sshd: Sshd, tmp_path: Path) 
     async with opened(sshd.port, stranger, known_hosts=sshd.params.known_hosts) as transport:
         error = await refused(transport)
     assert (error.category, error.reason, error.recoverable) == (WORKSTATION, Reason.AUTH, False)
+
+
+async def test_known_hosts__on_a_disk_that_hangs__is_our_own_trouble(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr("monitor.transports.ssh.READING", 0.05)
+    monkeypatch.setattr(asyncssh, "read_known_hosts", lambda _: let_go.wait(20))
+    async with opened(sshd.port, sshd.credential, known_hosts=sshd.params.known_hosts) as transport:
+        with pytest.raises(LocalError, match="cannot prepare the login: TimeoutError"):
+            await transport.run(["true"], mark=ignore)
+        let_go.set()
 
 
 async def test_key__encrypted__needs_its_passphrase(sshd: Sshd, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.e2e.misfortune import POWER, Misfortune
 from tests.e2e.verdict import Patience, Story, chapters, findings, said, unresolved
 
 ROUNDS: Final = int(os.environ.get("EMUWATCH_SOAK", "10"))
-LIFE: Final = 2.5 if ROUNDS <= 20 else 6.0
+LIFE: Final = 2.0 if ROUNDS <= 20 else 6.0
 """Seconds a process lives at most, once it is ready."""
 INTERVAL: Final = 0.4
 """Seconds between two runs of a check, and those one may take."""

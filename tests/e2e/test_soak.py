@@ -17,9 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
-
-import yaml
 
 from monitor.app import Service
 from monitor.config import load_text
@@ -109,14 +106,6 @@ class Operations:
             await asyncio.sleep(INTERVAL)
 
 
-def config_of(farm: Farm) -> str:
-    """The farm's own config, and the check of the host itself."""
-    config = cast("dict[str, Any]", farm.config(interval=INTERVAL, open_time=OPEN_TIME))
-    for workstation in config["workstations"]:
-        workstation["checks"].append({"kind": "host"})
-    return yaml.safe_dump(config, allow_unicode=True)
-
-
 def well(service: Service) -> bool:
     states = service.fleet.snapshot()
     return all(
@@ -136,7 +125,9 @@ async def test_service__whose_hosts_die_at_random_moments__leaks_nothing_and_com
     threads = workers()
     before = await asyncio.to_thread(descriptors)
     async with Farm(workstations=2, pace=QUICK) as farm:
-        service = Service(await asyncio.to_thread(load_text, config_of(farm), name="farm"))
+        service = Service(
+            await asyncio.to_thread(load_text, farm.config_yaml(interval=INTERVAL, open_time=OPEN_TIME), name="farm")
+        )
         await service.start()
         recorder = Recorder()
         service.fanout.add(recorder)

@@ -130,6 +130,7 @@ TRANSPORTS: Mapping[str, AnyTransportKind] = {
     "ssh": TransportKind(
         name="ssh", params=SshParams, open=_open, endpoint=lambda params: f"ssh:{params.port}", tunnels=True
     ),
+    "winrm": TransportKind(name="winrm", params=LocalParams, open=_open, endpoint=lambda _: "winrm:5985"),
 }
 
 

@@ -84,4 +84,5 @@ def meant(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word[:60], names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known are: {', '.join(sorted(names))}" if names else "none is defined"
+    shown = sorted(name if name.isprintable() else ascii(name) for name in names)
+    return f"known are: {', '.join(shown)}" if names else "none is defined"

@@ -609,9 +609,10 @@ async def test_host__that_fails_in_mid_call__leaves_nothing_of_ours_behind(
             service.endpoint.ills.clear()
             await eventually(lambda: not threads() and not tasks())
         assert (await run(transport)).stdout == LISTED
-        unnamed = 4 if (action, ill) == ("Create", Ill.RESET) and not kept else 0  # these idle out: the answer was lost
+        lost = service.endpoint.stricken if action == "Create" and not kept else 0  # nobody knows their names
+        unnamed = lost if ill is Ill.RESET else 0  # these idle out
         assert len(service.endpoint.shells) == 1 + unnamed
-        assert transport.orphans == (4 if action == "Create" and not kept else 0)
+        assert transport.orphans == lost
     await eventually(lambda: not service.endpoint.connections and len(service.endpoint.shells) == unnamed)
 
 

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
+import yaml
 from aiohttp import web
 
 from monitor.app import Service
@@ -29,6 +30,8 @@ from tests.prometheus import Prometheus, a_prometheus, free_port
 from tests.servers import require_program
 
 WORKSTATIONS = 2
+SLOWLY = 1.0
+"""An interval, which is also the timeout, that a login keeps on a busy machine."""
 EMULATORS = 6 * WORKSTATIONS
 
 _log = logging.getLogger(__name__)
@@ -57,6 +60,13 @@ class Inbox:
     async def until(self, count: int) -> None:
         async with asyncio.timeout(30):
             while len(self.messages) < count:
+                self.came.clear()
+                await self.came.wait()
+
+    async def hears(self, status: str, alert: str, workstation: str) -> None:
+        """Wait for one of perhaps several."""
+        async with asyncio.timeout(30):
+            while (status, alert, workstation) not in self.told():
                 self.came.clear()
                 await self.came.wait()
 
@@ -125,14 +135,24 @@ async def ready(session: aiohttp.ClientSession, port: int) -> None:
             await asyncio.sleep(0.1)
 
 
+def without(config: dict[str, Any], kinds: Collection[str]) -> str:
+    """Write a config whose workstations have no checks of some kinds."""
+    for entry in config["workstations"]:
+        entry["checks"] = [check for check in entry["checks"] if check["kind"] not in kinds]
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
 @pytest.fixture
-async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
+async def watch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Watch]:
+    """Everything; a test may name kinds of checks it is to be without, and another interval."""
+    kinds, interval = getattr(request, "param", ((), INTERVAL))
     alertmanager = await asyncio.to_thread(require_program, "prometheus-alertmanager", "prometheus-alertmanager")
     port, inbox = free_port(), Inbox()
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(served(inbox))
         farm = await stack.enter_async_context(Farm(workstations=WORKSTATIONS))
-        text = farm.config_yaml(interval=INTERVAL, open_time=OPEN_TIME)
+        config = cast("dict[str, Any]", farm.config(interval=interval, open_time=OPEN_TIME))
+        text = without(config, kinds)
         service = Service(await asyncio.to_thread(load_text, text, name="farm"))
         await service.start()
         stack.push_async_callback(service.stop)
@@ -183,3 +203,12 @@ async def test_lying_console__contradicted_by_the_guest__is_told_as_that_and_as_
     watch.farm["ws-02"].lie(1, lying=False)
     await watch.inbox.until(2)
     assert watch.inbox.told()[1:] == [("resolved", "WitnessesDisagree", "ws-02")]
+
+
+@pytest.mark.parametrize("watch", [(("ssh", "winrm"), SLOWLY)], indirect=True, ids=["no check of the login itself"])
+async def test_refused_login__noticed_only_by_what_goes_through_it__is_told_and_its_end_too(watch: Watch) -> None:
+    await watch.prometheus.until("sum(emuwatch_emulator_up)", [EMULATORS])
+    watch.farm["ws-01"].refuse_logins()
+    await watch.inbox.hears("firing", "AuthFailing", "ws-01")
+    watch.farm["ws-01"].refuse_logins(refused=False)
+    await watch.inbox.hears("resolved", "AuthFailing", "ws-01")

@@ -79,11 +79,10 @@ class Lines:
     def blocks(self) -> Iterator[tuple[Metric, bytes]]:
         """The text of each family, without its head, in pieces."""
         rows = list(self._rows.values())
-        blocks = [[row.lines for row in rows[start : start + BLOCK]] for start in range(0, len(rows), BLOCK)]
-        for place, metric in enumerate(self.kind.metrics):
-            for block in blocks:
-                text = "".join([lines[place] for lines in block])
-                yield metric, text.encode("utf-8", "replace")
+        for start in range(0, len(rows), BLOCK):
+            columns = zip(*[row.lines for row in rows[start : start + BLOCK]], strict=True)
+            for metric, column in zip(self.kind.metrics, columns, strict=True):
+                yield metric, "".join(column).encode("utf-8", "replace")
 
 
 def head(column: Column) -> str:

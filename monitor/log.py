@@ -76,7 +76,7 @@ def configure(*, style: Literal["console", "json"], level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("apscheduler", "asyncssh", "aiohttp.access", "alembic"):
+    for chatty in ("apscheduler", "asyncssh", "aiohttp.access", "aiosqlite", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

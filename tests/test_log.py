@@ -22,9 +22,11 @@ RESULT = answered(a_target(), 1.0)
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    handlers = logging.getLogger().handlers
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
     yield capsys
-    logging.getLogger().handlers = handlers
+    root.handlers = handlers
+    root.setLevel(level)
     structlog.reset_defaults()
 
 

@@ -119,7 +119,7 @@ _ALERTS = listing(
 _BY_SITE = listing(
     "By site",
     "Half of a site down at once is one incident, not many: power, uplink, switch, DNS, or the way from Emuwatch to "
-    "it.",
+    "it. Whoever is under maintenance is watched, but nobody is told of it: the page says who works there and why.",
     Column(title="Site", label="site"),
     *(
         Column(
@@ -128,6 +128,10 @@ _BY_SITE = listing(
             limit=limit,
         )
         for status, limit in (("up", None), ("degraded", limits.SOME), ("down", limits.ANY), ("unknown", limits.SOME))
+    ),
+    Column(
+        title="Maintenance",
+        ask=f"sum by (site) ({at_site(f'max by (workstation) (emuwatch_workstation_maintenance{{{HERE}}})')})",
     ),
     worst="Down",
 ).span(16)

@@ -38,8 +38,8 @@ class Metric:
     """For which questions it is there, if no dashboard and no alert asks for it."""
 
 
-def _gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Metric:
-    return Metric(PREFIX + name, Kind.GAUGE, text, labels)
+def _gauge(name: str, text: str, labels: tuple[str, ...] = (), *, ad_hoc: str = "") -> Metric:
+    return Metric(PREFIX + name, Kind.GAUGE, text, labels, ad_hoc=ad_hoc)
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Metric:
@@ -205,7 +205,12 @@ NOTIFICATIONS_PENDING = _gauge("notifications_pending", "Messages that wait to b
 CHANNEL_UP = _gauge(
     "notification_channel_up", "Whether the channel's last attempt succeeded: 1 yes, 0 no; absent before.", ("channel",)
 )
-SILENCES = _gauge("silences", "Silences and windows of maintenance that are active.", ("purpose",))
+SILENCES = _gauge(
+    "silences",
+    "Silences and windows of maintenance that are active.",
+    ("purpose",),
+    ad_hoc="to see when how much was silenced; whom, by whom and why is on the page",
+)
 SCRAPES = _counter(
     "scrapes_total",
     "Answers of /metrics by source: rendered, or shared (a rendering begun for another request, up to 1 s before).",

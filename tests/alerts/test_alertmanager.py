@@ -108,6 +108,15 @@ async def test_dead_workstation__holds_back_its_emulators_and_nobody_elses(alert
     assert await alertmanager.held_back(DOWN, EMULATOR, elsewhere, DISK) == [EMULATOR]
 
 
+async def test_maintenance__holds_back_whatever_is_said_of_its_workstation_and_nothing_else(
+    alertmanager: Alertmanager,
+) -> None:
+    window = alert("WorkstationMaintenance", HOST, "info")
+    beside = alert("WorkstationDown", OTHER, "critical")
+    held = await alertmanager.held_back(window, DISK, DEGRADED, beside, AT_SITE, LATE)
+    assert held == [DISK, DEGRADED, beside], "the last by the site, which maintenance of one does not hold back"
+
+
 async def test_dead_site__holds_back_its_workstations_and_no_other_sites(alertmanager: Alertmanager) -> None:
     beside, away = alert("WorkstationDown", OTHER, "critical"), alert("WorkstationDown", AWAY, "critical")
     burn = alert("WorkstationBudgetBurnFast", SITE)

@@ -1,4 +1,7 @@
-"""A real OpenSSH server for one test: its own config, keys and port, in the foreground, ended by its pid."""
+"""A real OpenSSH server for one test: its own config, keys and port, in the foreground, ended by its pid.
+
+Its sessions have a home of their own: what a shell on this machine reads at its start is not what is tested.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel VERBOSE
-SetEnv PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin
+SetEnv PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin HOME={folder}
 {more}
 """
 _CONSOLE = """\

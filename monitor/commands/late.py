@@ -19,6 +19,7 @@ PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "maintenance": ("silences", "maintenance"),
     "notify": ("notify", "app"),
     "silence": ("silences", "silences"),
+    "simulate": ("simulate", "simulate"),
 }
 """Where each is: the module of this package, and its name there (a `typer.Typer`, or the function of one command)."""
 

@@ -189,7 +189,7 @@ class Notifier:
     def _see(self, state: WorkstationState) -> None:
         """Show the policy a workstation, and those that waited for it; but nothing that is only remembered."""
         self._policy.expect(state.workstation.id, state.workstation.site)
-        for name in self._doubt.admits(state, self._wall()):
+        for name in sorted(self._doubt.admits(state, self._wall())):
             shown = state if name == state.workstation.id else self._fleet.workstation(name)
             if shown is not None:
                 self._policy.see(name, seen_of(shown), self._wall())

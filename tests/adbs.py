@@ -7,7 +7,6 @@ import contextlib
 import functools
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from monitor.simulator.adb import AdbHost
 from monitor.simulator.android import Android
 from monitor.simulator.wire import Wire
 from monitor.stream import open_tcp
-from tests.servers import require_program
+from tests.servers import free_port, require_program
 
 SOON = 10.0
 
@@ -27,11 +26,6 @@ def a_client(port: int, marks: list[Category] | None = None, layer: Category = C
     """Our client of the server at a port of loopback."""
     mark = (lambda _: None) if marks is None else marks.append
     return AdbServer(lambda: open_tcp("127.0.0.1", port), where="ws-01 adb", layer=layer, mark=mark)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

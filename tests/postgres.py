@@ -7,7 +7,6 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers import require_program
+from tests.servers import free_port, require_program
 
 FOLDERS = ("/usr/lib/postgresql/*/bin",)
 PACKAGE = "postgresql"
@@ -81,7 +80,7 @@ def a_postgres() -> Iterator[Postgres]:
     """Run a new cluster; skip the test where PostgreSQL is not installed."""
     initdb = require_program("initdb", PACKAGE, folders=FOLDERS)
     with tempfile.TemporaryDirectory(prefix="pg-") as place:  # pytest's own folders are closed to other users
-        server = Postgres(Path(place), _free_port())
+        server = Postgres(Path(place), free_port())
         (server.folder / "password").write_text(server.password)
         if _unprivileged():
             for path in (server.folder, server.folder / "password"):
@@ -112,10 +111,3 @@ def _unprivileged() -> Sequence[str]:
         "--regid=postgres",
         "--clear-groups",
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

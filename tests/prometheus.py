@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.servers import require_program
+from tests.servers import free_port, require_program
 
 
 class Prometheus:
@@ -79,11 +78,6 @@ def scraping(target: str, **more: object) -> dict[str, object]:
     """Write a config that scrapes one address five times a second."""
     jobs = [{"job_name": "emuwatch", "static_configs": [{"targets": [target]}]}]
     return {"global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"}, "scrape_configs": jobs, **more}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _texts(parameters: Mapping[str, object]) -> dict[str, str]:

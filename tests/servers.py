@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import random
 import shutil
+import socket
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
+
+PORTS: Final = range(20_000, 32_000)
+"""Below those the system hands out by itself, so that no connection of another test takes one meanwhile."""
 
 
 def require_program(program: str, package: str, *, folders: Iterable[str] = ()) -> str:
@@ -30,3 +35,15 @@ def unavailable(reason: str) -> NoReturn:
     if os.environ.get("EMUWATCH_REQUIRE_SERVERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def free_port() -> int:
+    """Find a port of loopback for another process to listen on."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -11,7 +11,6 @@ import getpass
 import os
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import asyncssh
 from monitor.model import Platform, TransportSpec, Workstation
 from monitor.transports import Credential
 from monitor.transports.ssh import Params
-from tests.servers import require_program
+from tests.servers import free_port, require_program
 
 _CONFIG = """\
 Port {port}
@@ -143,7 +142,7 @@ async def a_server(folder: Path, more: str = "") -> AsyncIterator[Sshd]:
 def _prepare(folder: Path, more: str) -> Sshd:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where root's sshd locks its unprivileged part up
-    port = _free_port()
+    port = free_port()
     for name in ("host_key", "user_key"):
         key = asyncssh.generate_private_key("ssh-ed25519")
         key.write_private_key(folder / name)
@@ -157,11 +156,6 @@ def _prepare(folder: Path, more: str) -> Sshd:
     (folder / "bin" / "ldconsole").write_text(_CONSOLE.format(folder=folder))
     (folder / "bin" / "ldconsole").chmod(0o755)
     return Sshd(folder, port)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _children(pid: int) -> list[int]:

@@ -23,6 +23,7 @@ from monitor.demo import Lines, Screen
 from monitor.model import Status
 from monitor.simulator.farm import Farm
 from monitor.simulator.story import ACTS, Caption, Story
+from tests.servers import free_port
 
 SPEED = 8.0
 """How much faster than the real demonstration the tests play it."""
@@ -187,12 +188,6 @@ async def demo(port: int, folder: Path) -> AsyncIterator[asyncio.subprocess.Proc
             await process.communicate()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_demo__ended_by_a_signal__leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     port = free_port()
@@ -200,7 +195,7 @@ async def test_demo__ended_by_a_signal__leaves_nothing(number: signal.Signals, t
         assert process.stdout is not None
         async with asyncio.timeout(30):
             first = await process.stdout.readline()
-        assert f"http://127.0.0.1:{port}/" in first.decode()
+            assert f"http://127.0.0.1:{port}/" in first.decode(), await process.communicate()
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
             assert "emuwatch_breaker_state" in await answer.text()
         rest = asyncio.ensure_future(process.communicate())  # read meanwhile, so that no full pipe holds it up

@@ -16,7 +16,8 @@ from monitor.errors import ProbeError
 from monitor.model import Category, Reason
 from monitor.simulator.android import Android
 from monitor.stream import open_tcp
-from tests.adbs import SOON, a_client, a_guest, a_host, a_real_server, free_port
+from tests.adbs import SOON, a_client, a_guest, a_host, a_real_server
+from tests.servers import free_port
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.servers import require_program
+from tests.servers import free_port, require_program
 
 EXAMPLE: Final = Path(__file__).parents[2] / "alerts" / "alertmanager" / "alertmanager.yml"
 HOST: Final = {"job": "emuwatch", "site": "berlin", "workstation": "ws-01"}
@@ -65,8 +64,7 @@ class Alertmanager:
 @pytest.fixture
 async def alertmanager(tmp_path: Path) -> AsyncIterator[Alertmanager]:
     program = await asyncio.to_thread(require_program, "prometheus-alertmanager", "prometheus-alertmanager")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         program,
         f"--config.file={EXAMPLE}",

@@ -44,8 +44,9 @@ from monitor.simulator.android import Android
 from monitor.simulator.wire import Wire
 from monitor.stream import Stream, open_tcp
 from monitor.transports import OUTPUT_LIMIT, AnyTransportKind, Completed, local, ssh
-from tests.adbs import SOON, a_guest, a_host, a_real_server, free_port
+from tests.adbs import SOON, a_guest, a_host, a_real_server
 from tests.fakes import an_emulator
+from tests.servers import free_port
 from tests.sshd import a_server
 
 PORT = 5561

@@ -26,8 +26,8 @@ from monitor.bundle import write_alerts
 from monitor.config import load_text
 from monitor.simulator.farm import Farm
 from tests.e2e.conftest import INTERVAL, OPEN_TIME
-from tests.prometheus import Prometheus, a_prometheus, free_port
-from tests.servers import require_program
+from tests.prometheus import Prometheus, a_prometheus
+from tests.servers import free_port, require_program
 
 WORKSTATIONS = 2
 SLOWLY = 1.0

@@ -16,7 +16,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from monitor import log
-from monitor.breaker.permit import BreakerState
 from monitor.breaker.registry import Breakers
 from monitor.channels import discover as discover_channels
 from monitor.checks import discover as discover_checks
@@ -27,9 +26,10 @@ from monitor.events import Kind
 from monitor.feed import Feed
 from monitor.fleet import Fleet
 from monitor.gateway import Gateways
+from monitor.hand import Hand
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import SINKS, Metrics
-from monitor.model import Key, Result, Workstation
+from monitor.model import Result, Workstation
 from monitor.names import Names
 from monitor.notices import monitor_group
 from monitor.notify import Attempt, Notifier, Outbox, StoredJournal
@@ -47,7 +47,7 @@ from monitor.store.silences import StoredSilences
 from monitor.token import operator_token
 from monitor.transports import discover as discover_transports
 from monitor.version import __version__
-from monitor.web import Action, Operation, ServiceStatus, make_app
+from monitor.web import ServiceStatus, make_app
 
 FILL_SHARE: Final = 20.0
 """How many times as long as a refill takes until the next: at most a twentieth of the loop's time goes into them."""
@@ -255,38 +255,6 @@ class Service:
             needs_restart=needs_restart(self._started_with, self.config),
         )
 
-    def act(self, key: Key, action: Action, *, who: str, why: str) -> BreakerState | None:
-        """Carry out an operator's action on a breaker; None: there is no such breaker."""
-        breaker = self.breakers.find(key)
-        if breaker is None:
-            return None
-        _log.warning("operator acts on a breaker", action=action.value, breaker=str(key), who=who, why=why)
-        {
-            Action.FORCE_OPEN: breaker.force_open,
-            Action.FORCE_CLOSE: breaker.force_closed,
-            Action.RESET: breaker.reset,
-        }[action](who=who, why=why)
-        return breaker.snapshot()
-
-    def told(self, workstation: str, emulator: str) -> bool:
-        """Take note that an emulator was told to start or stop; False: there is no such emulator."""
-        return self.fleet.told(workstation, emulator, time.time())
-
-    def carried_out(self, workstation: str, operation: Operation) -> bool:
-        """Remember what was done to an emulator; False: there is no such workstation."""
-        if self.fleet.workstation(workstation) is None:
-            return False
-        event = self.memory.stamp.event(
-            Kind.OPERATION,
-            workstation=workstation,
-            subject=operation.emulator,
-            new=operation.outcome,
-            message=f"{operation.name}: {operation.message}",
-            who=operation.who,
-        )
-        self.memory.add(event)
-        return True
-
     def deliver(self, result: Result) -> None:
         """Learn from a result and tell everybody."""
         self.fanout.deliver(result, self.fleet.apply(result))
@@ -383,7 +351,7 @@ class Service:
             happened=self.memory,
             feed=self.feed,
             silences=self.silencing,
-            operator=self,
+            operator=Hand(breakers=self.breakers, fleet=self.fleet, memory=self.memory),
             external_url=self.config.external_url,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -83,10 +83,16 @@ class LocalTransport:
 
     async def _start(self, argv: Sequence[str], *, layer: Category, limit: int) -> _Command:
         loop = asyncio.get_running_loop()
-        try:
-            _, protocol = await loop.subprocess_exec(
+        starting = asyncio.ensure_future(
+            loop.subprocess_exec(
                 lambda: _Command(limit), *argv, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
             )
+        )
+        try:
+            _, protocol = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _give_up(starting)
+            raise
         except (OSError, ValueError) as exc:
             error = classify(exc, _ERRORS, where=f"{self._where}: {argv[0]}")
             if isinstance(error, ProbeError):
@@ -163,6 +169,16 @@ class _Command(asyncio.SubprocessProtocol):
     def _stir(self) -> None:
         if not self._stirred.done():
             self._stirred.set_result(None)
+
+
+async def _give_up(starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Command]]) -> None:
+    """End a command that was being started, and what it started meanwhile.
+
+    A start that is itself cut short ends the process alone, and waits for whoever else holds its pipes.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        _, command = await asyncio.shield(starting)
+        await command.close()
 
 
 async def _kill(process: asyncio.SubprocessTransport) -> None:

@@ -139,6 +139,19 @@ async def test_deadline__while_a_command_runs__ends_it_and_its_descendants(
     assert marks == [Category.WORKSTATION, Category.EXTERNAL]
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_deadline__while_a_command_is_started__ends_it_however_long_its_descendants_would_take(
+    transport: LocalTransport, turns: int
+) -> None:
+    run = asyncio.create_task(transport.run(["sh", "-c", "sleep 1000 & wait"], mark=ignore))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    run.cancel()
+    done, _ = await asyncio.wait({run}, timeout=20)
+    assert done == {run}
+    assert run.cancelled()
+
+
 TASKKILL = """\
 #!/bin/sh
 echo "$@" > {folder}/said
